@@ -1,0 +1,1 @@
+"""Two-stage camera alerts over MQTT: what all services share."""

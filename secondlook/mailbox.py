@@ -1,0 +1,47 @@
+"""The newest value per key, read in turn. No clock, no threads: one event loop."""
+
+import asyncio
+from collections import Counter
+from typing import Generic, TypeVar
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+class Mailbox(Generic[K, V]):
+    """Hold the newest value for each key; the reader takes keys in turn.
+
+    A camera that sends faster than the detector reads overwrites its own frame,
+    never another camera's.
+    """
+
+    def __init__(self) -> None:
+        self._newest: dict[K, V] = {}
+        self._filled = asyncio.Event()
+        self.overwritten: Counter[K] = Counter()
+        """Values that were replaced before anyone read them, per key."""
+
+    def __len__(self) -> int:
+        return len(self._newest)
+
+    def put(self, key: K, value: V) -> V | None:
+        """Make `value` the one to read for `key`; return the unread one it replaces."""
+        replaced = self._newest.get(key)
+        if key in self._newest:
+            self.overwritten[key] += 1
+        # An overwritten key keeps its place in the queue, or a fast camera would never be served.
+        self._newest[key] = value
+        self._filled.set()
+        return replaced
+
+    async def take(self) -> tuple[K, V]:
+        """Wait for a value; return the one whose key has waited longest."""
+        while not self._newest:
+            self._filled.clear()
+            await self._filled.wait()
+        key = next(iter(self._newest))
+        return key, self._newest.pop(key)
+
+    def discard(self, key: K) -> None:
+        """Forget what waits under `key`."""
+        self._newest.pop(key, None)
