@@ -1,0 +1,370 @@
+"""The configuration: every key, its default, its range and a sentence. Reads one YAML file.
+
+Nothing here opens a socket, a camera or a model: `secondlook check` does that.
+"""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+from urllib.parse import quote, urlsplit, urlunsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    model_validator,
+)
+
+from secondlook.messages import Score, Slug
+from secondlook.model_spec import ModelParameters
+
+Port = Annotated[int, Field(ge=1, le=65_535)]
+Seconds = Annotated[float, Field(gt=0, le=86_400)]
+Megabytes = Annotated[int, Field(ge=1, le=1_000_000)]
+Fraction = Annotated[float, Field(ge=0, le=1)]
+Polygon = Annotated[list[tuple[Fraction, Fraction]], Field(min_length=3, max_length=100)]
+"""Corners as (x, y), each a fraction of the picture's width and height."""
+
+SCHEMES = ("rtsp", "rtsps", "webcam", "file", "folder", "synthetic", "ffmpeg")
+
+
+def _known_scheme(source: SecretStr) -> SecretStr:
+    scheme = source.get_secret_value().partition(":")[0]
+    if scheme not in SCHEMES:
+        known = ", ".join(f"{name}:" for name in SCHEMES)
+        raise ValueError(f"a source begins with one of {known}")
+    return source
+
+
+def _known_timezone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise ValueError("no such time zone; give a name such as Europe/Berlin or UTC") from error
+    return name
+
+
+Source = Annotated[SecretStr, AfterValidator(_known_scheme)]
+"""Secret, because an RTSP address may carry a password."""
+LocalPath = Annotated[Path, AfterValidator(Path.expanduser)]
+
+
+class Section(BaseModel):
+    """A part of the configuration: frozen, and closed to unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+
+class Tls(Section):
+    """Encryption towards the broker."""
+
+    ca_file: LocalPath | None = None
+    """Certificate of the authority that signed the broker's; default: the system's."""
+    cert_file: LocalPath | None = None
+    """This client's own certificate, where the broker asks for one."""
+    key_file: LocalPath | None = None
+    """The key of `cert_file`."""
+
+
+class Mqtt(Section):
+    """The broker."""
+
+    host: str = "127.0.0.1"
+    """Name or address of the broker."""
+    port: Port = 1883
+    """Its port; 8883 is usual with TLS."""
+    username: str | None = None
+    """Leave out for a broker without passwords."""
+    password: SecretStr | None = None
+    """Best given as `!env NAME` or `!file path`."""
+    tls: Tls | None = None
+    """Give `{}` to encrypt with the system's certificate authorities."""
+    root: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}(/[A-Za-z0-9_-]{1,64})*$")] = (
+        "secondlook"
+    )
+    """The first level of every topic."""
+    keepalive_s: Annotated[int, Field(ge=1, le=600)] = 3
+    """The broker calls a silent service offline after one and a half times this."""
+    client_prefix: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,40}$")] = "secondlook"
+    """Begins the client ids; change it when two installations share a broker."""
+
+
+class TritonServer(Section):
+    """The model server."""
+
+    url: Annotated[str, Field(pattern=r"^[^/\s]+:\d{1,5}$")] = "127.0.0.1:8001"
+    """host:port of Triton's gRPC service."""
+    deadline_s: Seconds = 2.0
+    """An inference that takes longer is given up."""
+    shared_memory: Literal["auto", "on", "off"] = "auto"
+    """Pass pictures through system shared memory; `auto` uses it where Triton can see it."""
+
+
+class Frames(Section):
+    """Where pictures wait for the detector."""
+
+    directory: LocalPath = Path("/dev/shm/secondlook")  # noqa: S108 - the frame store must be in memory; it makes its folder private
+    """A folder in memory (tmpfs), shared by producers, detector and classifier."""
+    max_mb: Megabytes = 256
+    """Room for all cameras together; each gets a fair share."""
+
+
+class Motion(Section):
+    """Skip frames in which nothing moves."""
+
+    enabled: bool = False
+    """Off: every frame is looked at."""
+    min_area: Fraction = 0.001
+    """The part of the picture that must change to count as motion."""
+    threshold: Annotated[int, Field(ge=1, le=255)] = 20
+    """The change of a grey value (0..255) that counts."""
+    max_gap_s: Seconds = 5.0
+    """A frame is sent at least this often, moving or not."""
+
+
+class Camera(Section):
+    """One camera."""
+
+    source: Source
+    """rtsp://…, webcam:0, file:clip.mp4, folder:pictures, synthetic:, or ffmpeg:…"""
+    username: str | None = None
+    """For an rtsp:// source, when it is not in the address."""
+    password: SecretStr | None = None
+    """For an rtsp:// source; best given as `!env NAME` or `!file path`."""
+    title: Annotated[str, Field(max_length=100)] | None = None
+    """The name people see; default: the camera's key."""
+    fps: Annotated[float, Field(gt=0, le=120)] = 5.0
+    """Frames per second to look at."""
+    max_width: Annotated[int, Field(ge=64, le=16_384)] | None = None
+    """Shrink wider pictures to this width before anything else."""
+    zones: dict[Slug, Polygon] = {}
+    """Look only at detections whose centre lies in one of these."""
+    masks: list[Polygon] = []
+    """Painted black by the producer: nobody downstream sees these pixels."""
+    motion: Motion = Motion()
+    """An optional motion gate."""
+    blank_after_s: Seconds = 10.0
+    """A picture that is black or does not change at all for this long counts as blind."""
+    min_score: Score | None = None
+    """Overrides `detector.min_score` for this camera."""
+
+    def address(self) -> str:
+        """Return the source with its username and password filled in. A secret: never log it."""
+        source = self.source.get_secret_value()
+        if self.username is None or not source.startswith(("rtsp://", "rtsps://")):
+            return source
+        parts = urlsplit(source)
+        password = self.password.get_secret_value() if self.password else ""
+        login = f"{quote(self.username, safe='')}:{quote(password, safe='')}"
+        return urlunsplit(parts._replace(netloc=f"{login}@{parts.netloc.rpartition('@')[2]}"))
+
+
+class CropCut(Section):
+    """How a detection is cut out."""
+
+    margin: Annotated[float, Field(ge=0, le=2)] = 0.15
+    """Added on each side, as a part of the box's width and height."""
+    min_px: Annotated[int, Field(ge=1, le=1024)] = 16
+    """A detection whose shorter side is less is not sent: there is nothing to see."""
+    jpeg_quality: Annotated[int, Field(ge=50, le=100)] = 95
+    """Quality of the cut-out."""
+
+
+class Spool(Section):
+    """Crops kept on disk until they are too old to matter."""
+
+    directory: LocalPath = Path("data/spool")
+    """Beside the configuration file unless absolute."""
+    max_mb: Megabytes = 256
+    """The oldest are shed beyond this, and counted."""
+
+
+class Detector(Section):
+    """The first network: finds everything that might matter."""
+
+    model: str = "yolov5"
+    """Its name in Triton's model repository."""
+    version: str = ""
+    """Its version; default: the newest."""
+    parameters: ModelParameters | None = None
+    """Overrides what the model's config.pbtxt says, or says it where that is silent."""
+    min_score: Score | None = None
+    """The score from which a detection counts; default: the model's own, else 0.25."""
+    labels: list[str] | None = None
+    """Look only at these of the model's labels; default: all."""
+    nms_iou: Score = 0.45
+    """Of two boxes of one label that overlap more than this, the better stays."""
+    max_detections: Annotated[int, Field(ge=1, le=1000)] = 100
+    """The best of a frame; the rest is counted and dropped."""
+    in_flight: Annotated[int, Field(ge=1, le=64)] = 4
+    """Frames at Triton at the same time."""
+    max_age_ms: Annotated[int, Field(ge=10, le=60_000)] = 1000
+    """A frame that has waited longer is dropped unread."""
+    relook_s: Seconds = 1.0
+    """A track is looked at again this often, once its first looks are taken."""
+    lost_after_s: Seconds = 1.0
+    """A track that is not seen for this long has ended."""
+    crop: CropCut = CropCut()
+    """How a detection is cut out."""
+    spool: Spool = Spool()
+    """Where crops wait while the broker or the classifier is away."""
+
+
+class Classifier(Section):
+    """The second network: confirms or rejects."""
+
+    model: str = "efficientnet_b0"
+    """Its name in Triton's model repository."""
+    version: str = ""
+    """Its version; default: the newest."""
+    parameters: ModelParameters | None = None
+    """Overrides what the model's config.pbtxt says, or says it where that is silent."""
+    database: LocalPath = Path("data/secondlook.sqlite3")
+    """Inbox, episodes and outbox; beside the configuration file unless absolute."""
+    max_batch: Annotated[int, Field(ge=1, le=256)] = 16
+    """Crops per call, where the model takes that many."""
+    when_model_down: Literal["hold", "unverified"] = "hold"
+    """`hold`: judge later. `unverified`: let an alert pass under the label `unverified`."""
+    unverified_after_s: Seconds = 2.0
+    """With `unverified`: how long the model may be silent before alerts pass without it."""
+    hold_s: Seconds = 300.0
+    """How long crops are kept while the model or the classifier is away."""
+    max_waiting: Annotated[int, Field(ge=10, le=1_000_000)] = 5000
+    """Crops that may wait for a verdict; beyond it the least urgent are shed and counted."""
+
+
+class Alerts(Section):
+    """When looks become an alert."""
+
+    labels: Annotated[list[Slug], Field(min_length=1)] = ["small_gun", "big_gun"]
+    """The classifier's labels that alert."""
+    confirm_score: Score | dict[Slug, Score] = 0.8
+    """A look with an alert label best and at least this score is confirmed; or one per label."""
+    reject_score: Score = 0.5
+    """A look with another label best and at least this score is rejected."""
+    k: Annotated[int, Field(ge=1, le=100)] = 2
+    """So many confirmed looks …"""
+    n: Annotated[int, Field(ge=1, le=100)] = 3
+    """… of the last so many …"""
+    within_s: Seconds = 2.0
+    """… within this time open an episode."""
+    update_s: Seconds = 2.0
+    """At most one update of an episode in this time."""
+    end_after_s: Seconds = 5.0
+    """An episode ends after this long without a confirmed look, blind time not counted."""
+    cooldown_s: Annotated[float, Field(ge=0, le=86_400)] = 30.0
+    """Within this time of a new alert, the same threat at the same place re-opens its episode."""
+    replay_s: Seconds = 900.0
+    """Delivered alerts are kept this long for those who ask on `replay`."""
+
+    @model_validator(mode="after")
+    def _rule_can_be_met(self) -> Self:
+        if self.k > self.n:
+            raise ValueError(f"k ({self.k}) confirmed of n ({self.n}) looks can never be: k <= n")
+        if isinstance(self.confirm_score, dict):
+            unknown = sorted(set(self.confirm_score) - set(self.labels))
+            missing = sorted(set(self.labels) - set(self.confirm_score))
+            if unknown or missing:
+                raise ValueError(
+                    "confirm_score needs one score for each of alerts.labels"
+                    + (f"; missing: {', '.join(missing)}" if missing else "")
+                    + (f"; not an alert label: {', '.join(unknown)}" if unknown else "")
+                )
+        if len(set(self.labels)) != len(self.labels):
+            raise ValueError("a label stands twice in labels")
+        return self
+
+    def score_needed(self, label: str) -> float:
+        """Return the score that confirms a look at this label."""
+        if isinstance(self.confirm_score, dict):
+            return self.confirm_score[label]
+        return self.confirm_score
+
+
+class Metrics(Section):
+    """Health and Prometheus metrics over HTTP: /livez, /readyz, /metrics."""
+
+    bind: str = "127.0.0.1"
+    """The address to listen on."""
+    producers: Port | None = 9101
+    """Port of the producers; null: none."""
+    detector: Port | None = 9102
+    """Port of the detector."""
+    classifier: Port | None = 9103
+    """Port of the classifier."""
+
+    @model_validator(mode="after")
+    def _ports_differ(self) -> Self:
+        ports = [p for p in (self.producers, self.detector, self.classifier) if p]
+        if len(set(ports)) != len(ports):
+            raise ValueError("each service needs a port of its own")
+        return self
+
+
+class Retention(Section):
+    """How long the classifier remembers what is over."""
+
+    days: Annotated[float, Field(gt=0, le=3650)] = 7.0
+    """Ended episodes and delivered alerts are deleted after this (never before `replay_s`)."""
+    max_mb: Megabytes = 512
+    """The database is kept below this; the oldest goes first."""
+
+
+class Log(Section):
+    """What the services write to standard error."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    """The least important kind that is written."""
+    json_lines: bool = False
+    """One JSON object per line instead of text."""
+    levels: dict[str, Literal["debug", "info", "warning", "error"]] = {}
+    """Other levels for single modules, for instance `producers.sources: debug`."""
+
+
+def slug(label: str) -> str:
+    """Return a label as it stands in topics: lower case, `_` for anything else, 32 at most."""
+    kept = "".join(c if c.isascii() and c.isalnum() else "_" for c in label.lower())
+    return kept[:32] or "_"
+
+
+def check_slugs(labels: list[str]) -> None:
+    """Refuse two labels that would share a topic.
+
+    Raises:
+        ValueError: Two labels have the same slug.
+    """
+    owner: dict[str, str] = {}
+    for label in labels:
+        other = owner.setdefault(slug(label), label)
+        if other != label:
+            raise ValueError(f"the labels {other} and {label} share the topic level {slug(label)}")
+
+
+class Config(Section):
+    """The whole file."""
+
+    cameras: Annotated[dict[Slug, Camera], Field(min_length=1)]
+    """Each camera under a name of a-z, 0-9 and _, at most 32 long."""
+    mqtt: Mqtt = Mqtt()
+    triton: TritonServer = TritonServer()
+    frames: Frames = Frames()
+    detector: Detector = Detector()
+    classifier: Classifier = Classifier()
+    alerts: Alerts = Alerts()
+    metrics: Metrics = Metrics()
+    retention: Retention = Retention()
+    log: Log = Log()
+    timezone: Annotated[str, AfterValidator(_known_timezone)] = "UTC"
+    """Where the day begins that the counters count."""
+
+
+def resolved(value: Any, base: Path) -> Any:  # noqa: ANN401 - walks any part of the configuration
+    """Return a part of the configuration with its relative paths taken from `base`."""
+    if isinstance(value, Path):
+        return value if value.is_absolute() else base / value
+    if isinstance(value, Section):
+        changed = {name: resolved(getattr(value, name), base) for name in type(value).model_fields}
+        return value.model_copy(update=changed)
+    return value

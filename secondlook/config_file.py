@@ -1,0 +1,184 @@
+"""Reading the configuration file: secrets, overrides, and every mistake at once."""
+
+import difflib
+import os
+import re
+from collections.abc import Hashable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from secondlook.config import Config, resolved
+from secondlook.errors import ConfigError
+
+MAX_BYTES = 1_000_000
+
+
+class _Mistakes(Exception):
+    def __init__(self, said: list[str]) -> None:
+        super().__init__()
+        self.said = said
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML as data only, with `!env` and `!file`, and no key twice."""
+
+    base: Path
+    mistakes: list[str]
+
+    def _where(self, node: yaml.Node) -> str:
+        return f"line {node.start_mark.line + 1}"
+
+    def env(self, node: yaml.Node) -> str:
+        """Take a secret from the environment."""
+        name = str(node.value)
+        if name in os.environ:
+            return os.environ[name]
+        self.mistakes.append(f"{self._where(node)}: !env {name}: that variable is not set")
+        return ""
+
+    def file(self, node: yaml.Node) -> str:
+        """Take a secret from a file, without the line end."""
+        path = self.base / Path(str(node.value)).expanduser()
+        try:
+            return path.read_text(encoding="utf-8").rstrip("\r\n")
+        except (OSError, UnicodeDecodeError) as error:
+            why = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
+            self.mistakes.append(f"{self._where(node)}: !file {node.value}: {why}")
+            return ""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        """Build a mapping, and note keys that stand twice: YAML would keep the last in silence."""
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if key.value in seen:
+                self.mistakes.append(f"{self._where(key)}: {key.value} stands here a second time")
+            seen.add(str(key.value))
+        return super().construct_mapping(node, deep)
+
+
+_Loader.add_constructor("!env", _Loader.env)
+_Loader.add_constructor("!file", _Loader.file)
+
+
+def load(path: Path, overrides: Sequence[str] = ()) -> Config:
+    """Read the configuration.
+
+    Args:
+        path: The YAML file; relative paths within it start from its folder.
+        overrides: `key.subkey=value` each, the value as in YAML; they win over the file.
+
+    Raises:
+        ConfigError: The text names every mistake with its path.
+    """
+    try:
+        text = _read(path)
+        tree, mistakes = _parse(text, path)
+        for override in overrides:
+            _apply(tree, override)
+    except _Mistakes as found:
+        raise ConfigError(_sentence(path, found.said)) from None
+    try:
+        config = Config.model_validate(tree)
+    except ValidationError as error:
+        mistakes.extend(_explain(error))
+    else:
+        if not mistakes:
+            return resolved(config, path.absolute().parent)  # type: ignore[no-any-return]
+    raise ConfigError(_sentence(path, mistakes))
+
+
+def _sentence(path: Path, mistakes: Iterable[str]) -> str:
+    return "\n  ".join([f"{path} is not valid:", *mistakes])
+
+
+def _read(path: Path) -> str:
+    try:
+        with path.open(encoding="utf-8") as file:
+            text = file.read(MAX_BYTES + 1)
+    except FileNotFoundError:
+        raise _Mistakes(["there is no such file; begin with config.example.yaml"]) from None
+    except OSError as error:
+        raise _Mistakes([f"it cannot be read: {error.strerror}"]) from None
+    except UnicodeDecodeError:
+        raise _Mistakes(["it is not UTF-8 text"]) from None
+    if len(text) > MAX_BYTES:
+        raise _Mistakes([f"it is larger than {MAX_BYTES} characters"])
+    return text
+
+
+def _parse(text: str, path: Path) -> tuple[dict[str, Any], list[str]]:
+    loader = _Loader(text)
+    loader.base = path.absolute().parent
+    loader.mistakes = []
+    try:
+        tree = loader.get_single_data()
+    except (yaml.YAMLError, RecursionError, ValueError) as error:
+        # str(error) of a MarkedYAMLError repeats the line, which may hold a secret.
+        mark = getattr(error, "problem_mark", None)
+        where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
+        problem = getattr(error, "problem", None) or "it cannot be understood"
+        raise _Mistakes([f"{where}this is not YAML: {problem}"]) from None
+    finally:
+        loader.dispose()
+    if tree is None:
+        tree = {}
+    if not isinstance(tree, dict):
+        raise _Mistakes(["it must be a mapping of sections such as cameras:"])
+    return tree, loader.mistakes
+
+
+def _apply(tree: dict[str, Any], override: str) -> None:
+    path, equals, text = override.partition("=")
+    keys = path.split(".")
+    if not equals or not all(keys):
+        raise _Mistakes([f"--set {path}: write it as key.subkey=value"])
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError:
+        raise _Mistakes([f"--set {path}: the value is not YAML"]) from None
+    at: Any = tree
+    for key in keys[:-1]:
+        if at.get(key) is None:
+            at[key] = {}
+        at = at[key]
+        if not isinstance(at, dict):
+            raise _Mistakes([f"--set {path}: {key} has no keys below it"])
+    at[keys[-1]] = value
+
+
+def _explain(error: ValidationError) -> list[str]:
+    return [_line(mistake) for mistake in error.errors(include_url=False, include_input=False)]
+
+
+def _line(mistake: ErrorDetails) -> str:
+    # Pydantic puts `[key]` and the branches of a union into the path; people did not write them.
+    path = [str(p) for p in mistake["loc"] if not re.search(r"[\[-]", str(p))]
+    where = ".".join(path) or "the file"
+    match mistake["type"]:
+        case "extra_forbidden":
+            near = difflib.get_close_matches(path[-1], _keys_beside(path), n=1)
+            return f"{where}: there is no such key" + (f"; did you mean {near[0]}?" if near else "")
+        case "missing":
+            return f"{where}: this key is needed"
+        case "string_pattern_mismatch" if mistake["loc"][0] == "cameras" and len(path) == 2:  # noqa: PLR2004 - cameras.<name>
+            return f"{where}: a camera's name is made of a-z, 0-9 and _, at most 32 of them"
+        case _:
+            return f"{where}: {mistake['msg'].removeprefix('Value error, ')}"
+
+
+def _keys_beside(path: Sequence[str]) -> list[str]:
+    section: type[BaseModel] = Config
+    for part in path[:-1]:
+        field = section.model_fields.get(part)
+        if field is None:
+            continue  # the name of a camera
+        inner = [field.annotation, *getattr(field.annotation, "__args__", ())]
+        models = [t for t in inner if isinstance(t, type) and issubclass(t, BaseModel)]
+        if not models:
+            return []
+        section = models[0]
+    return list(section.model_fields)
