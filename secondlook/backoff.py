@@ -20,7 +20,7 @@ class Backoff:
     def next_s(self) -> float:
         """Return the seconds to wait before the next attempt."""
         # The exponent is bounded, or a night without a broker would overflow a float.
-        whole = min(self.longest_s, self.first_s * 2 ** min(self._attempts, 32))
+        whole = min(self.longest_s, self.first_s * 2.0 ** min(self._attempts, 32))
         self._attempts += 1
         return whole * (0.5 + 0.5 * self.random.random())
 

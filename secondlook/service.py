@@ -1,0 +1,251 @@
+"""What every service does around its work: settings, logs, health, signals, exit codes.
+
+A service is a function `serve(config, context)` that runs until it is cancelled.
+"""
+
+import asyncio
+import contextlib
+import gc
+import logging
+import logging.config
+import signal
+import sys
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+from typing import NoReturn
+
+import click
+from prometheus_client import CollectorRegistry, Gauge
+from prometheus_client.platform_collector import PlatformCollector
+from prometheus_client.process_collector import ProcessCollector
+
+from secondlook import topics
+from secondlook.adapters.bus import Bus, BusStats
+from secondlook.adapters.http import serve_http
+from secondlook.config import Config, Log
+from secondlook.config_file import load
+from secondlook.errors import (
+    EXIT_CONFIG,
+    ConfigError,
+    ModelMismatch,
+    SecondLookError,
+    StoreTooSmall,
+)
+from secondlook.messages import Stats
+
+log = logging.getLogger(__name__)
+
+VERSION = version("secondlook")
+DRAIN_S = 5.0
+STATS_EVERY_S = 10.0
+BEAT_EVERY_S = 1.0
+STOPS_FOR_GOOD = (ConfigError, ModelMismatch, StoreTooSmall)
+Serve = Callable[[Config, "Context"], Awaitable[None]]
+
+
+@dataclass
+class Health:
+    """Whether a service lives, and whether it can do its work."""
+
+    stale_after_s: float = 10.0
+    _beat: float = field(default_factory=time.monotonic)
+    _conditions: dict[str, tuple[bool, str]] = field(default_factory=dict)
+
+    def set(self, condition: str, ok: bool, why: str = "") -> None:
+        """State a condition of readiness; log when it changes."""
+        before = self._conditions.get(condition)
+        self._conditions[condition] = (ok, why)
+        if before is None or before[0] != ok:
+            level = logging.INFO if ok else logging.WARNING
+            log.log(level, "%s: %s%s", condition, "ok" if ok else "not ok", f", {why}" * bool(why))
+
+    def beat(self) -> None:
+        """Show that the event loop still turns."""
+        self._beat = time.monotonic()
+
+    def alive(self) -> tuple[bool, str]:
+        """Return whether the event loop turns, and a sentence."""
+        silent_s = time.monotonic() - self._beat
+        return silent_s < self.stale_after_s, f"last heartbeat {silent_s:.1f} s ago"
+
+    def ready(self) -> tuple[bool, str]:
+        """Return whether all conditions hold, and a line for each."""
+        lines = [
+            f"{name}: {'ok' if ok else 'not ok'}{f', {why}' if why else ''}"
+            for name, (ok, why) in sorted(self._conditions.items())
+        ]
+        ready = bool(self._conditions) and all(ok for ok, _ in self._conditions.values())
+        return ready and self.alive()[0], "\n".join(lines) or "starting"
+
+
+@dataclass(frozen=True)
+class Context:
+    """What surrounds a running service."""
+
+    name: str
+    registry: CollectorRegistry
+    health: Health
+
+
+def launch(name: str, serve: Serve) -> NoReturn:
+    """Run a service as this process's command line asks, and exit.
+
+    Exit status: 0 after SIGTERM or Ctrl-C, 78 when the configuration or a model is wrong
+    (restarting would not help), 1 for anything else.
+    """
+
+    @click.command(help=f"Run the {name} service of Second Look until SIGTERM or Ctrl-C.")
+    @click.option(
+        "--config",
+        "path",
+        type=click.Path(path_type=Path, dir_okay=False),
+        default=Path("config.yaml"),
+        show_default=True,
+        help="The configuration file.",
+    )
+    @click.option(
+        "--set",
+        "overrides",
+        multiple=True,
+        metavar="KEY=VALUE",
+        help="Override one key, for instance --set mqtt.port=8883. May be repeated.",
+    )
+    @click.version_option(VERSION)
+    def command(path: Path, overrides: tuple[str, ...]) -> None:
+        sys.exit(_run(name, serve, path, overrides))
+
+    command()
+    raise AssertionError("click exits by itself")
+
+
+def _run(name: str, serve: Serve, path: Path, overrides: tuple[str, ...]) -> int:
+    try:
+        config = load(path, overrides)
+        configure_logging(config.log)
+        asyncio.run(_serve_until_signalled(name, serve, config))
+    except Exception as error:
+        known = _known(error)
+        if known is None:
+            # A fault of ours. It goes to the log, and the supervisor starts us again.
+            log.exception("%s stopped by a fault of its own; please report this", name)
+            return 1
+        click.echo(f"{name}: {known}", err=True)
+        return EXIT_CONFIG if isinstance(known, STOPS_FOR_GOOD) else 1
+    return 0
+
+
+def _known(error: BaseException) -> SecondLookError | None:
+    """Return the error we raised on purpose, also out of a task group."""
+    if isinstance(error, SecondLookError):
+        return error
+    if isinstance(error, BaseExceptionGroup):
+        return next((found for e in error.exceptions if (found := _known(e))), None)
+    return None
+
+
+async def _serve_until_signalled(name: str, serve: Serve, config: Config) -> None:
+    # One collector registry per process: a test may run several services in one.
+    registry = CollectorRegistry()
+    ProcessCollector(registry=registry)
+    PlatformCollector(registry=registry)
+    context = Context(name, registry, Health())
+    port = getattr(config.metrics, name)
+    # What was loaded to start lives for ever: keep the collector from walking it again and again.
+    gc.collect()
+    gc.freeze()
+    with serve_http(config.metrics.bind, port, registry, context.health):
+        working = asyncio.ensure_future(serve(config, context))
+        beating = asyncio.create_task(_beat(context.health))
+        stopping = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stopping.set)
+        stopped = asyncio.create_task(stopping.wait())
+        log.info("%s %s starts", name, VERSION)
+        await asyncio.wait({working, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        stopped.cancel()
+        if not working.done():
+            log.info("stopping")
+            working.cancel()
+            await asyncio.wait({working}, timeout=DRAIN_S)
+        beating.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            if working.done():
+                working.result()
+
+
+async def _beat(health: Health) -> None:
+    while True:
+        health.beat()
+        await asyncio.sleep(BEAT_EVERY_S)
+
+
+def configure_logging(settings: Log) -> None:
+    """Write logs to standard error as the configuration says."""
+    formatter: dict[str, object] = {
+        "format": "%(asctime)s %(levelname)-7s %(name)s: %(message)s",
+        "datefmt": "%H:%M:%S",
+    }
+    if settings.json_lines:
+        formatter = {
+            "()": "pythonjsonlogger.json.JsonFormatter",
+            "format": "%(asctime)s %(levelname)s %(name)s %(message)s",
+            "rename_fields": {"asctime": "time", "levelname": "level", "name": "module"},
+        }
+    logging.config.dictConfig(
+        {
+            "version": 1,
+            "disable_existing_loggers": False,
+            "formatters": {"line": formatter},
+            "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+            "root": {"level": settings.level.upper(), "handlers": ["stderr"]},
+            "loggers": {m: {"level": level.upper()} for m, level in settings.levels.items()},
+        }
+    )
+
+
+def counters_of(registry: CollectorRegistry) -> dict[str, float]:
+    """Return every counter and gauge of ours as `name{label=value}` to its value."""
+    found: dict[str, float] = {}
+    for family in registry.collect():
+        if not family.name.startswith("secondlook_") or family.type not in ("counter", "gauge"):
+            continue
+        for sample in family.samples:
+            if sample.name.endswith("_created"):
+                continue
+            labels = ",".join(f"{k}={v}" for k, v in sorted(sample.labels.items()))
+            name = sample.name.removeprefix("secondlook_")
+            found[f"{name}{{{labels}}}" if labels else name] = sample.value
+    return found
+
+
+async def publish_stats(bus: Bus, context: Context) -> None:
+    """Publish the service's counters for ever, and keep the bus's own among its metrics."""
+    watch_bus(bus, context)
+    while True:
+        await asyncio.sleep(STATS_EVERY_S)
+        stats = Stats(
+            service=context.name,
+            version=VERSION,
+            at=datetime.now(UTC),
+            counters=counters_of(context.registry),
+        )
+        bus.send(topics.STATS, stats, service=context.name)
+
+
+def watch_bus(bus: Bus, context: Context) -> None:
+    """Add the state and the counts of the bus to the service's metrics."""
+    up = Gauge("secondlook_bus_connected", "Whether the broker is there", registry=context.registry)
+    up.set_function(lambda: float(bus.connected))
+    for name in type(bus.stats).__slots__:
+        gauge = Gauge(f"secondlook_bus_{name}", f"Bus: {name} so far", registry=context.registry)
+        gauge.set_function(partial(_count, bus.stats, name))
+
+
+def _count(stats: BusStats, name: str) -> float:
+    return float(getattr(stats, name))
