@@ -14,7 +14,7 @@ class Backoff:
 
     first_s: float = 0.2
     longest_s: float = 5.0
-    random: random.Random = field(default_factory=random.Random)
+    chance: random.Random = field(default_factory=random.Random)
     _attempts: int = 0
 
     def next_s(self) -> float:
@@ -22,7 +22,7 @@ class Backoff:
         # The exponent is bounded, or a night without a broker would overflow a float.
         whole = min(self.longest_s, self.first_s * 2.0 ** min(self._attempts, 32))
         self._attempts += 1
-        return whole * (0.5 + 0.5 * self.random.random())
+        return whole * (0.5 + 0.5 * self.chance.random())
 
     def reset(self) -> None:
         """Begin again with the shortest wait: the last attempt succeeded."""

@@ -12,7 +12,7 @@ import logging
 import socket
 import ssl
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any, Self, TypeVar
 
@@ -110,7 +110,7 @@ class Bus:
         self._mqtt = mqtt
         self._service = service
         self._persistent = persistent
-        self._protocol = MQTTProtocolVersion.MQTTv5
+        self._protocol: MQTTProtocolVersion | None = None
         self._subscriptions: list[Subscription[Any]] = []
         self._callbacks: list[Callable[[], Awaitable[None]]] = []
         self._connection: _Connection | None = None
@@ -154,7 +154,13 @@ class Bus:
             limit: Messages that may wait to be read.
             manual_ack: The broker keeps a message until its `ack` is called.
             levels: Fixed levels, for instance `camera="yard"`.
+
+        Raises:
+            ValueError: The topic is already heard with other levels. Brokers send a message
+                once for each overlapping subscription, so it would be heard twice.
         """
+        if any(s.topic is topic and s.levels != levels for s in self._subscriptions):
+            raise ValueError(f"{topic.pattern} is already subscribed with other levels")
         subscription = Subscription(topic, levels, limit=limit, manual_ack=manual_ack)
         self._subscriptions.append(subscription)
         if self._connection is not None and self._connection.alive:
@@ -214,37 +220,61 @@ class Bus:
     async def _keep_connected(self) -> None:
         backoff = Backoff()
         while True:
-            connection = self._new_connection()
             try:
-                await self._connect(connection)
-                backoff.reset()
-                await self._live(connection)
+                if self._protocol is None:
+                    self._protocol = await self._agreed_protocol()
+                async with self._connection_of(self._protocol, self._service) as connection:
+                    await self._connect(connection, self._wishes())
+                    backoff.reset()
+                    await self._live(connection)
             except (NotConnected, OSError, TimeoutError, ValueError) as error:
                 self._complain(str(error) or type(error).__name__)
-            finally:
-                self._connection = None
-                connection.fail("closed")
-                connection.client.disconnect()
-                await asyncio.to_thread(connection.client.loop_stop)
             await asyncio.sleep(backoff.next_s())
 
-    async def _connect(self, connection: _Connection) -> None:
+    async def _agreed_protocol(self) -> MQTTProtocolVersion:
+        """Find out whether the broker speaks MQTT 5, with a connection that asks for nothing.
+
+        Brokers that do not know version 5 stumble over the properties of a real connection
+        instead of refusing the version, and the trial must not touch the kept session.
+        """
+        protocol = MQTTProtocolVersion.MQTTv5
+        async with self._connection_of(protocol, f"{self._service}-hello") as trial:
+            try:
+                await self._connect(trial, {})
+            except NotConnected as error:
+                if UNSUPPORTED_PROTOCOL not in str(error):
+                    raise
+                log.info("the broker does not speak MQTT 5; using 3.1.1")
+                return MQTTProtocolVersion.MQTTv311
+        return protocol
+
+    def _wishes(self) -> dict[str, Any]:
+        if self._protocol != MQTTProtocolVersion.MQTTv5:
+            return {}
+        asked = _properties(PacketTypes.CONNECT)
+        asked.SessionExpiryInterval = SESSION_S if self._persistent else 0
+        asked.MaximumPacketSize = MAX_PACKET_BYTES
+        return {"clean_start": not self._persistent, "properties": asked}
+
+    @contextlib.asynccontextmanager
+    async def _connection_of(
+        self, protocol: MQTTProtocolVersion, name: str
+    ) -> AsyncIterator[_Connection]:
+        connection = self._new_connection(protocol, name)
+        try:
+            yield connection
+        finally:
+            self._connection = None
+            connection.fail("closed")
+            connection.client.disconnect()
+            await asyncio.to_thread(connection.client.loop_stop)
+
+    async def _connect(self, connection: _Connection, wishes: dict[str, Any]) -> None:
         async with asyncio.timeout(2 * CONNECT_TIMEOUT_S):
             if self._mqtt.tls is not None:
                 connection.client.tls_set_context(self._tls_context())
-            wishes: dict[str, Any] = {}
-            if self._protocol == MQTTProtocolVersion.MQTTv5:
-                asked = _properties(PacketTypes.CONNECT)
-                asked.SessionExpiryInterval = SESSION_S if self._persistent else 0
-                asked.MaximumPacketSize = MAX_PACKET_BYTES
-                wishes = {"clean_start": not self._persistent, "properties": asked}
-            await asyncio.to_thread(
-                connection.client.connect,
-                self._mqtt.host,
-                self._mqtt.port,
-                self._mqtt.keepalive_s,
-                **wishes,
-            )
+            address = (self._mqtt.host, self._mqtt.port, self._mqtt.keepalive_s)
+            await asyncio.to_thread(connection.client.connect, *address, **wishes)
             connection.client.loop_start()
             await connection.accepted
 
@@ -297,13 +327,13 @@ class Bus:
             where = f"{self._mqtt.host}:{self._mqtt.port}"
             log.warning("no broker at %s: %s; trying again until it answers", where, why)
 
-    def _new_connection(self) -> _Connection:
-        v5 = self._protocol == MQTTProtocolVersion.MQTTv5
+    def _new_connection(self, protocol: MQTTProtocolVersion, name: str) -> _Connection:
+        v5 = protocol == MQTTProtocolVersion.MQTTv5
         client = paho.Client(
             CallbackAPIVersion.VERSION2,
-            client_id=f"{self._mqtt.client_prefix}-{self._service}",
+            client_id=f"{self._mqtt.client_prefix}-{name}",
             clean_session=None if v5 else not self._persistent,
-            protocol=self._protocol,
+            protocol=protocol,
             reconnect_on_failure=False,
             manual_ack=True,
         )
@@ -312,7 +342,7 @@ class Bus:
         if self._mqtt.username is not None:
             password = self._mqtt.password.get_secret_value() if self._mqtt.password else None
             client.username_pw_set(self._mqtt.username, password)
-        if self._service in SERVICES:
+        if name in SERVICES:
             will = topics.STATUS.path(self.root, service=self._service)
             client.will_set(will, b"offline", qos=1, retain=True)
         loop = asyncio.get_running_loop()
@@ -352,17 +382,13 @@ class Bus:
         client.on_subscribe = lambda _c, _u, mid, reasons, _p: soon(_on_subscribed, mid, reasons)
         client.on_message = take_up
 
-    def _on_connack(self, connection: _Connection, reason: ReasonCode) -> None:
+    @staticmethod
+    def _on_connack(connection: _Connection, reason: ReasonCode) -> None:
         if connection.accepted.done():
             return
         if not reason.is_failure:
             connection.accepted.set_result(None)
             return
-        if reason.getName() == UNSUPPORTED_PROTOCOL and self._protocol != (
-            MQTTProtocolVersion.MQTTv311
-        ):
-            log.info("the broker does not speak MQTT 5; using 3.1.1")
-            self._protocol = MQTTProtocolVersion.MQTTv311
         _refuse(connection.accepted, f"it refused us: {reason}")
 
     def _on_message(self, connection: _Connection, raw: paho.MQTTMessage, received_ns: int) -> None:

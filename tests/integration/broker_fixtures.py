@@ -1,0 +1,126 @@
+"""A real mosquitto, and amqtt for what must work on it too. Loopback, free ports, no leftovers."""
+
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from secondlook.config import Mqtt
+
+MOSQUITTO = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin")
+
+
+def free_port() -> int:
+    """Return a loopback port that was free a moment ago."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def answers(port: int) -> bool:
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 0.2):
+        return True
+    return False
+
+
+def wait_until_answers(port: int, within_s: float = 20) -> None:
+    deadline = time.monotonic() + within_s
+    while not answers(port):
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"nothing answers on port {port}")
+        time.sleep(0.05)
+
+
+class Broker:
+    """A broker that a test may kill and start again on the same port."""
+
+    def __init__(self, kind: str, folder: Path) -> None:
+        self.kind = kind
+        self.port = free_port()
+        self._folder = folder
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def mqtt(self) -> Mqtt:
+        return Mqtt(port=self.port)
+
+    def start(self) -> None:
+        self._process = subprocess.Popen(
+            self._command(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        wait_until_answers(self.port)
+
+    def _command(self) -> list[str]:
+        if self.kind == "amqtt":
+            config = self._folder / "amqtt.yaml"
+            config.write_text(
+                f"listeners:\n  default:\n    type: tcp\n    bind: 127.0.0.1:{self.port}\n"
+                "plugins:\n  amqtt.plugins.authentication.AnonymousAuthPlugin:\n"
+                "    allow_anonymous: true\n"
+            )
+            return [str(Path(sys.executable).parent / "amqtt"), "-c", str(config)]
+        config = self._folder / "mosquitto.conf"
+        config.write_text(
+            f"listener {self.port} 127.0.0.1\nallow_anonymous true\n"
+            f"persistence true\npersistence_location {self._folder}/\n"
+            "autosave_interval 1\nautosave_on_changes true\n"
+            "max_inflight_messages 1000\nmax_queued_messages 10000\n"
+            + ("user root\n" if os.geteuid() == 0 else "")
+        )
+        return [str(MOSQUITTO), "-c", str(config)]
+
+    def _end(self, how: signal.Signals) -> None:
+        if self._process is not None:
+            self._process.send_signal(how)
+            self._process.send_signal(signal.SIGCONT)
+            self._process.wait(10)
+            self._process = None
+
+    def kill(self) -> None:
+        self._end(signal.SIGKILL)
+
+    def stop(self) -> None:
+        self._end(signal.SIGTERM)
+
+    def freeze(self) -> None:
+        if self._process is not None:
+            self._process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        if self._process is not None:
+            self._process.send_signal(signal.SIGCONT)
+
+
+@contextlib.contextmanager
+def running(kind: str) -> Iterator[Broker]:
+    if kind == "mosquitto" and MOSQUITTO is None:
+        pytest.skip("mosquitto is not installed: apt-get install mosquitto")
+    with tempfile.TemporaryDirectory(prefix="secondlook-broker-") as folder:
+        broker = Broker(kind, Path(folder))
+        broker.start()
+        try:
+            yield broker
+        finally:
+            broker.kill()
+
+
+@pytest.fixture
+def broker() -> Iterator[Broker]:
+    """A mosquitto of the test's own; it may be killed and started again."""
+    with running("mosquitto") as one:
+        yield one
+
+
+@pytest.fixture(params=["mosquitto", "amqtt"])
+def any_broker(request: pytest.FixtureRequest) -> Iterator[Broker]:
+    """Each kind of broker in turn."""
+    with running(request.param) as one:
+        yield one
