@@ -1,0 +1,73 @@
+# Second Look. `make` alone lists the targets.
+#
+# Everything goes into .venv and a cache folder of yours; as root also what apt has to bring.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-all test-training check schema lock clean
+.DELETE_ON_ERROR:
+
+VENV := .venv
+BIN := $(VENV)/bin
+# The first of these that really runs and can make an environment. Triton needs 3.11 or 3.12.
+PYTHON ?= $(shell requirements/find-python)
+SOURCE ?=
+PYTEST := $(BIN)/pytest
+CODE := secondlook producers detector_svc classifier_svc training tests benchmarks examples
+
+say = @printf '\033[1m==> %s\033[0m\n'
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | \
+	  while IFS=$$'\t' read -r name what; do printf '  make %-15s %s\n' "$$name" "$$what"; done
+
+demo: $(VENV)/.embedded ## see it work on a clip; SOURCE=webcam:0 for your own camera
+	@requirements/apt requirements/apt-packages.txt
+	@$(BIN)/secondlook demo $(if $(SOURCE),--source '$(SOURCE)')
+
+test: $(VENV)/.dev ## all tests but the long ones, on a real broker and a real Triton
+	@requirements/apt requirements/apt-packages.txt tests/apt-packages.txt
+	$(PYTEST) -m "not long and not training"
+
+test-all: $(VENV)/.dev ## every test but those that train
+	@requirements/apt requirements/apt-packages.txt tests/apt-packages.txt
+	$(PYTEST) -m "not training"
+
+test-training: $(VENV)/.training ## train small networks and test the result
+	$(PYTEST) -m training
+
+check: $(VENV)/.dev ## style and types, as everywhere in the project
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy $(wildcard $(addsuffix /,$(CODE)))
+
+schema: $(VENV)/.dev ## write the contract (JSON Schemas, AsyncAPI, samples) anew
+	$(BIN)/secondlook schema
+
+lock: $(VENV)/.dev ## choose new versions of the dependencies and write their hashes
+	requirements/lock $(BIN)/uv
+
+clean: ## remove the environment and what tools left; keeps the cache with Triton
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache *.egg-info
+
+$(BIN)/python:
+	@test -n "$(PYTHON)" || { requirements/find-python --explain; exit 1; }
+	$(say) "making $(VENV) with $$($(PYTHON) --version)"
+	@$(PYTHON) -m venv $(VENV)
+
+# Each set contains the one before it, at the same versions.
+$(VENV)/.embedded: requirements/embedded.txt pyproject.toml | $(BIN)/python
+	$(say) "installing the libraries (once, about a minute)"
+	@requirements/install $(BIN)/python requirements/embedded.txt
+	@touch $@
+
+$(VENV)/.dev: requirements/dev.txt pyproject.toml | $(BIN)/python
+	$(say) "installing the libraries and the tools for tests (once, about two minutes)"
+	@requirements/install $(BIN)/python requirements/dev.txt
+	@touch $(VENV)/.embedded $@
+
+$(VENV)/.training: $(VENV)/.dev requirements/training.txt
+	$(say) "installing what training needs (once, some minutes)"
+	@requirements/install $(BIN)/python requirements/training.txt
+	@touch $@

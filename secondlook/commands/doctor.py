@@ -1,0 +1,151 @@
+"""`secondlook doctor`: what this machine has, what it lacks, and what to do about it."""
+
+import importlib.metadata
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+import click
+from rich.console import Console
+
+from secondlook.errors import SecondLookError
+from secondlook.local import tritonserver
+from secondlook.local.broker import mosquitto
+from secondlook.local.folders import SHM, free_mb, state_home
+from secondlook.local.probes import is_free
+from secondlook.local.stack import model_repository
+
+Verdict = Literal["ok", "lacking", "missing"]
+MARKS = {"ok": "[green]ok[/]     ", "lacking": "[yellow]lacking[/]", "missing": "[red]missing[/]"}
+SHM_MB = 256
+DISK_MB = 2000
+USUAL_PORTS = {1883: "MQTT", 8001: "Triton", 9101: "metrics", 9102: "metrics", 9103: "metrics"}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at."""
+
+    verdict: Verdict
+    """`lacking`: works without, less well. `missing`: the embedded stack cannot run."""
+    what: str
+    advice: str = ""
+
+
+@click.command(name="doctor")
+def command() -> None:
+    """Say what is installed on this machine, what is missing, and what to do.
+
+    Exit status 1 if something is missing that the embedded stack needs.
+    """
+    console = Console()
+    findings = [finding for look in LOOKS for finding in look()]
+    for finding in findings:
+        console.print(f"{MARKS[finding.verdict]}  {finding.what}", highlight=False)
+        if finding.advice:
+            console.print(f"         -> {finding.advice}", highlight=False, markup=False)
+    if any(finding.verdict == "missing" for finding in findings):
+        raise SystemExit(1)
+
+
+def _python() -> Iterator[Finding]:
+    version = ".".join(map(str, sys.version_info[:3]))
+    yield Finding("ok", f"Python {version} at {sys.executable}")
+
+
+def _libraries() -> Iterator[Finding]:
+    for name in ("opencv-python-headless", "numpy", "paho-mqtt", "tritonclient"):
+        try:
+            yield Finding("ok", f"{name} {importlib.metadata.version(name)}")
+        except importlib.metadata.PackageNotFoundError:
+            yield Finding("missing", name, "install the project again: make demo")
+
+
+def _ffmpeg() -> Iterator[Finding]:
+    found = shutil.which("ffmpeg")
+    if found:
+        yield Finding("ok", f"ffmpeg at {found}")
+    else:
+        advice = "only ffmpeg: sources need it (hardware decoding): apt-get install ffmpeg"
+        yield Finding("lacking", "no ffmpeg", advice)
+
+
+def _broker() -> Iterator[Finding]:
+    found = mosquitto()
+    if found:
+        yield Finding("ok", f"mosquitto at {found}")
+        return
+    try:
+        amqtt = importlib.metadata.version("amqtt")
+    except importlib.metadata.PackageNotFoundError:
+        advice = "apt-get install mosquitto, or without root: pip install 'secondlook[embedded]'"
+        yield Finding("missing", "no broker: neither mosquitto nor amqtt", advice)
+        return
+    advice = (
+        f"amqtt {amqtt} is used instead: it loses unacknowledged messages on reconnect; "
+        "for more than a demo: apt-get install mosquitto"
+    )
+    yield Finding("lacking", "no mosquitto", advice)
+
+
+def _triton() -> Iterator[Finding]:
+    try:
+        home = tritonserver.find()
+    except SecondLookError as error:
+        yield Finding("missing", "no Triton", str(error))
+        return
+    if home is None:
+        advice = "it installs itself at the first secondlook demo or up (some minutes)"
+        yield Finding("lacking", "Triton is not installed yet", advice)
+    else:
+        yield Finding("ok", f"Triton in {home}")
+
+
+def _models() -> Iterator[Finding]:
+    try:
+        yield Finding("ok", f"models in {model_repository()}")
+    except SecondLookError as error:
+        yield Finding("missing", "no models", str(error))
+
+
+def _memory() -> Iterator[Finding]:
+    if not SHM.is_dir():
+        yield Finding("lacking", f"no {SHM}", "frames go to a folder on disk, which is slower")
+        return
+    free = free_mb(SHM)
+    if free < SHM_MB:
+        advice = f"frames need about {SHM_MB} MB; in a container: --shm-size or shm_size"
+        yield Finding("lacking", f"{SHM} has {free} MB free", advice)
+    else:
+        yield Finding("ok", f"{SHM} has {free} MB free")
+
+
+def _disk() -> Iterator[Finding]:
+    folder = state_home()
+    free = free_mb(folder)
+    advice = "" if free >= DISK_MB else f"keep {DISK_MB} MB free for crops, alerts and the broker"
+    yield Finding("lacking" if advice else "ok", f"{folder} has {free} MB free", advice)
+
+
+def _ports() -> Iterator[Finding]:
+    taken = [f"{port} ({what})" for port, what in USUAL_PORTS.items() if not is_free(port)]
+    if taken:
+        advice = "no harm: the embedded stack takes free ones and says which"
+        yield Finding("ok", f"ports in use: {', '.join(taken)}", advice)
+    else:
+        yield Finding("ok", "the usual ports are free")
+
+
+LOOKS: tuple[Callable[[], Iterator[Finding]], ...] = (
+    _python,
+    _libraries,
+    _broker,
+    _triton,
+    _models,
+    _ffmpeg,
+    _memory,
+    _disk,
+    _ports,
+)

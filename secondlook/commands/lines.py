@@ -1,0 +1,58 @@
+"""How logs, verdicts and alerts look in the terminal."""
+
+from rich.console import Console
+from rich.text import Text
+
+from secondlook.messages import Alert, Verdict
+
+COLOURS = {
+    "broker": "blue",
+    "triton": "magenta",
+    "producers": "cyan",
+    "detector": "yellow",
+    "classifier": "green",
+}
+OUTCOMES = {"confirmed": "bold red", "rejected": "green", "uncertain": "yellow"}
+
+
+def log_line(name: str, line: str) -> Text:
+    """Return a line of a process with its name in front, in its colour."""
+    return Text.assemble((f"{name:>10} ", COLOURS.get(name, "white")), ("| ", "dim"), line)
+
+
+def show(console: Console, line: Text) -> None:
+    """Print one line as it is: never wrapped, no markup read out of it."""
+    console.print(line, soft_wrap=True, highlight=False)
+
+
+def verdict_line(verdict: Verdict, when: str) -> Text:
+    """Return a look in one line."""
+    delay = verdict.latency_ms.decided
+    return Text.assemble(
+        (f"{when:>9}  ", "dim"),
+        f"{verdict.camera:<12} look   ",
+        (f"{verdict.outcome:<10}", OUTCOMES[verdict.outcome]),
+        f"{verdict.label:<10} {verdict.score:.2f}",
+        (f"   found as {verdict.detector.label} {verdict.detector.score:.2f}", "dim"),
+        (f", {delay:.0f} ms after capture", "dim"),
+    )
+
+
+def alert_line(alert: Alert, when: str) -> Text:
+    """Return an alert in one line."""
+    style = {"new": "bold white on red", "update": "red", "end": "dim"}[alert.event]
+    marks = [
+        f"because {alert.reason}" if alert.reason else "",
+        "late" if alert.late else "",
+        "a test" if alert.test else "",
+    ]
+    return Text.assemble(
+        (f"{when:>9}  ", "dim"),
+        f"{alert.camera:<12} ",
+        ("ALERT ", "bold red"),
+        (f"{alert.event:<10}", style),
+        (f"{alert.label:<10} {alert.score:.2f}", "bold"),
+        f"   {alert.decision.rule}: {alert.decision.confirmed} confirmed, "
+        f"{alert.decision.rejected} rejected, {alert.decision.uncertain} uncertain",
+        (f"  ({', '.join(filter(None, marks))})" if any(marks) else "", "yellow"),
+    )

@@ -1,0 +1,39 @@
+"""Starts the stack part by part and tells the user how far it is."""
+
+from collections.abc import Sequence
+
+from rich.console import Console
+
+from secondlook.local.stack import READY_S, SERVICES, Stack, Wish
+
+
+async def start_all(
+    stack: Stack, wish: Wish, console: Console, *, last: Sequence[str] = ()
+) -> None:
+    """Start everything and wait until it is ready; `last` only once the rest is.
+
+    Raises:
+        PartFailed: A part does not get ready.
+        InstallError: A part cannot be had on this machine.
+    """
+
+    def tell(line: str) -> None:
+        console.print(f"  {line}", highlight=False, markup=False)
+
+    started: list[str] = []
+    if wish.own_broker:
+        tell(f"starting the broker ({stack.start_broker()})")
+        started.append("broker")
+    if wish.own_triton:
+        await stack.start_triton(tell)
+        tell("starting Triton with its models")
+        started.append("triton")
+    together = [name for name in SERVICES if name not in last]
+    for names in (together, last):
+        for name in names:
+            tell(f"starting {name}")
+            stack.start_service(name)
+        for name in [*started, *names]:
+            seconds = await stack.supervisor.ready(name, READY_S)
+            tell(f"{name} is ready ({seconds:.1f} s)")
+        started = []

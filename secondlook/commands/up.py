@@ -1,0 +1,98 @@
+"""`secondlook up`: the whole system on the user's cameras, in one command."""
+
+import asyncio
+import json
+from pathlib import Path
+
+import click
+from rich.console import Console
+
+from secondlook.commands import options
+from secondlook.commands.lines import log_line, show
+from secondlook.commands.starting import start_all
+from secondlook.config import Config
+from secondlook.config_file import load
+from secondlook.local.folders import folder_of, held
+from secondlook.local.stack import Stack, Wish, is_local, running
+
+
+@click.command(name="up")
+@options.CONFIG
+@options.OVERRIDES
+@options.MODELS
+@click.option("--platform", default="python", show_default=True, help="Of the model files.")
+@click.option("--no-broker", is_flag=True, help="Use the broker of the configuration.")
+@click.option("--no-triton", is_flag=True, help="Use the Triton of the configuration.")
+def command(
+    *,
+    config_path: Path,
+    overrides: tuple[str, ...],
+    models: Path | None,
+    platform: str,
+    no_broker: bool,
+    no_triton: bool,
+) -> None:
+    r"""Watch your cameras: broker, Triton and the three services, until Ctrl-C.
+
+    Brings a broker and a Triton of its own, which only this machine can reach. A broker or a
+    Triton on another host, named in the configuration, is used instead. What dies is started
+    again.
+
+    \b
+    Begin with five lines in config.yaml:
+      cameras:
+        front_door:
+          source: rtsp://192.0.2.10/stream
+          username: viewer
+          password: !env FRONT_DOOR_PASSWORD
+
+    \b
+    Then:
+      secondlook check --embedded      is everything right? saves a picture of each camera
+      secondlook up                    start watching
+      secondlook alerts                in another terminal: the alerts as they come
+    """
+    config = load(config_path, overrides)
+    wish = Wish(
+        config_path=config_path,
+        config=config,
+        overrides=overrides,
+        models=models,
+        platform=platform,
+        own_broker=not no_broker and is_local(config.mqtt.host),
+        own_triton=not no_triton and is_local(config.triton.url.rpartition(":")[0]),
+        keep_ports=True,
+    )
+    options.run(_up(wish, Console(stderr=True)))
+
+
+async def _up(wish: Wish, console: Console) -> None:
+    def say(name: str, line: str) -> None:
+        show(console, log_line(name, line))
+
+    with held(folder_of(wish.config_path)) as folder:
+        async with running(wish, folder, say) as stack:
+            where = {"host": stack.mqtt.host, "port": stack.mqtt.port}
+            (folder / options.WHERE).write_text(json.dumps(where), encoding="utf-8")
+            _introduce(stack, wish.config, wish, console)
+            await start_all(stack, wish, console)
+            console.print("[bold green]Watching.[/] Ctrl-C ends it.")
+            raise await asyncio.shield(stack.supervisor.failed)
+
+
+def _introduce(stack: Stack, config: Config, wish: Wish, console: Console) -> None:
+    host, port, root = stack.mqtt.host, stack.mqtt.port, stack.mqtt.root
+    owner = "its own" if wish.own_broker else "the configured one"
+    lines = [
+        f"{len(config.cameras)} cameras: {', '.join(config.cameras)}",
+        f"broker: {host}:{port} ({owner})",
+        f"Triton: {stack.triton.url} ({'its own' if wish.own_triton else 'the configured one'})",
+        "alerts: secondlook alerts   or, with any MQTT client:",
+        f"        mosquitto_sub -h {host} -p {port} -t '{root}/alerts/#' -v",
+    ]
+    if wish.own_broker and port != config.mqtt.port:
+        lines.append(f"port {config.mqtt.port} is taken, so the broker listens on {port}")
+    if wish.own_broker and (config.mqtt.username or config.mqtt.tls):
+        lines.append("the embedded broker asks for no password and no TLS: it is loopback only")
+    for line in lines:
+        console.print(f"  {line}", highlight=False, markup=False)
