@@ -1,0 +1,168 @@
+from pathlib import Path
+
+import pytest
+
+from secondlook.config import Alerts, Camera, check_slugs, slug
+from secondlook.config_file import load
+from secondlook.errors import ConfigError
+
+GOOD = "cameras: {yard: {source: 'synthetic:'}}\n"
+
+
+def written(folder: Path, text: str) -> Path:
+    path = folder / "config.yaml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def mistakes(folder: Path, text: str, *overrides: str) -> str:
+    with pytest.raises(ConfigError) as caught:
+        load(written(folder, text), overrides)
+    return str(caught.value)
+
+
+def test_one_camera_is_a_whole_configuration(tmp_path: Path) -> None:
+    config = load(written(tmp_path, GOOD))
+    assert config.cameras["yard"].fps == 5
+    assert config.mqtt.host == "127.0.0.1"
+
+
+def test_relative_paths_start_beside_the_file(tmp_path: Path) -> None:
+    config = load(written(tmp_path, GOOD))
+    assert config.classifier.database == tmp_path / "data/secondlook.sqlite3"
+    assert config.detector.spool.directory == tmp_path / "data/spool"
+
+
+TEN_MISTAKES = """
+mqtt: {host: 1, prt: 5, password: !env SECONDLOOK_TEST_NOT_SET}
+cameras:
+  Front: {source: "rtsp://u:hunter2@h/"}
+  b: {source: "foo:hunter2", fsp: 4, fps: -1, zones: {a: [[0,0],[2,0]]}}
+detector: {min_score: 7, crop: {jpg: 1}}
+triton: {url: "h"}
+alerts: {labels: [Gun]}
+timezone: Mars
+detectr: {}
+"""
+
+
+def test_every_mistake_is_named_at_once_with_its_path(tmp_path: Path) -> None:
+    said = mistakes(tmp_path, TEN_MISTAKES)
+    for path in [
+        "!env SECONDLOOK_TEST_NOT_SET: that variable is not set",
+        "cameras.Front: a camera's name is made of a-z, 0-9 and _",
+        "cameras.b.source: a source begins with one of rtsp:",
+        "cameras.b.fps: Input should be greater than 0",
+        "cameras.b.fsp: there is no such key; did you mean fps?",
+        "cameras.b.zones.a.1.0: Input should be less than or equal to 1",
+        "mqtt.host: Input should be a valid string",
+        "mqtt.prt: there is no such key; did you mean port?",
+        "detector.min_score: Input should be less than or equal to 1",
+        "detector.crop.jpg: there is no such key",
+        "triton.url:",
+        "alerts.labels.0:",
+        "timezone: no such time zone",
+        "detectr: there is no such key; did you mean detector?",
+    ]:
+        assert path in said
+    assert "hunter2" not in said
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        pytest.param("a: [", "this is not YAML", id="no-yaml"),
+        pytest.param("- a", "must be a mapping", id="a-list"),
+        pytest.param("", "cameras: this key is needed", id="empty"),
+        pytest.param("cameras: {}", "cameras:", id="no-cameras"),
+        pytest.param(GOOD + GOOD, "cameras stands here a second time", id="a-key-twice"),
+        pytest.param("a: !!python/object:os.system {}", "this is not YAML", id="a-python-object"),
+        pytest.param("a: &a [*a]", "", id="a-loop"),
+        pytest.param("[" * 5000, "", id="deep-nesting"),
+        pytest.param("a: !file nowhere\n" + GOOD, "!file nowhere: No such file", id="no-file"),
+        pytest.param("x: " + "y" * 1_000_001, "larger than", id="too-large"),
+        pytest.param(GOOD + "alerts: {k: 4}", "k (4) confirmed of n (3)", id="k-above-n"),
+        pytest.param(
+            GOOD + "alerts: {confirm_score: {small_gun: 0.9, phone: 0.5}}",
+            "missing: big_gun; not an alert label: phone",
+            id="scores-for-other-labels",
+        ),
+        pytest.param(GOOD + "metrics: {producers: 9102}", "port of its own", id="one-port-twice"),
+        pytest.param(GOOD + "alerts: {labels: [a, a]}", "stands twice", id="a-label-twice"),
+    ],
+)
+def test_a_broken_file_is_refused_in_a_sentence(tmp_path: Path, text: str, said: str) -> None:
+    assert said in mistakes(tmp_path, text)
+
+
+def test_a_missing_file_says_where_to_begin(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"config\.example\.yaml"):
+        load(tmp_path / "nowhere.yaml")
+
+
+def test_a_file_that_is_not_text_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(ConfigError, match="UTF-8"):
+        load(path)
+
+
+def test_secrets_come_from_the_environment_or_a_file_and_never_print(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SECONDLOOK_TEST_SECRET", "hunter2")
+    (tmp_path / "password").write_text("swordfish\n")
+    config = load(
+        written(
+            tmp_path,
+            "mqtt: {username: me, password: !file password}\n"
+            "cameras: {yard: {source: 'rtsp://cam/1', username: me, "
+            "password: !env SECONDLOOK_TEST_SECRET}}",
+        )
+    )
+    assert config.mqtt.password is not None
+    assert config.mqtt.password.get_secret_value() == "swordfish"
+    assert config.cameras["yard"].address() == "rtsp://me:hunter2@cam/1"
+    for text in (repr(config), str(config), config.model_dump_json()):
+        assert "hunter2" not in text
+        assert "swordfish" not in text
+
+
+def test_a_password_with_special_characters_stays_within_its_place() -> None:
+    camera = Camera(source="rtsp://cam:554/1", username="a@b", password="p:/@?")
+    assert camera.address() == "rtsp://a%40b:p%3A%2F%40%3F@cam:554/1"
+
+
+def test_overrides_win_over_the_file(tmp_path: Path) -> None:
+    config = load(
+        written(tmp_path, GOOD + "mqtt: {port: 1}"), ["mqtt.port=2", "metrics.producers=null"]
+    )
+    assert config.mqtt.port == 2
+    assert config.metrics.producers is None
+
+
+@pytest.mark.parametrize("override", ["mqtt.port", "=1", "mqtt..port=1", "cameras.yard.fps.x=1"])
+def test_an_override_that_means_nothing_is_refused(tmp_path: Path, override: str) -> None:
+    assert "--set" in mistakes(tmp_path, GOOD + "mqtt: {port: 1}", override) or override.startswith(
+        "cameras"
+    )
+
+
+def test_a_score_may_be_given_per_label() -> None:
+    assert Alerts().score_needed("small_gun") == 0.8
+    per_label = Alerts(confirm_score={"small_gun": 0.7, "big_gun": 0.9})
+    assert per_label.score_needed("big_gun") == 0.9
+
+
+@pytest.mark.parametrize(
+    ("label", "expected"),
+    [("Small Gun", "small_gun"), ("é", "_"), ("", "_"), ("a" * 40, "a" * 32), ("Z-9", "z_9")],
+)
+def test_a_label_becomes_a_topic_level(label: str, expected: str) -> None:
+    assert slug(label) == expected
+
+
+def test_two_labels_with_one_slug_are_refused() -> None:
+    check_slugs(["small gun", "big gun"])
+    with pytest.raises(ValueError, match="Small gun and small_gun share"):
+        check_slugs(["Small gun", "small_gun"])

@@ -1,0 +1,53 @@
+import asyncio
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from secondlook.mailbox import Mailbox
+
+
+async def test_the_newest_value_wins_and_the_overwritten_one_is_counted() -> None:
+    box: Mailbox[str, int] = Mailbox()
+    assert box.put("yard", 1) is None
+    assert box.put("yard", 2) == 1
+    assert await box.take() == ("yard", 2)
+    assert box.overwritten == {"yard": 1}
+    assert len(box) == 0
+
+
+async def test_a_fast_camera_keeps_its_place_in_the_queue() -> None:
+    box: Mailbox[str, int] = Mailbox()
+    box.put("fast", 1)
+    box.put("slow", 1)
+    box.put("fast", 2)
+    assert [await box.take(), await box.take()] == [("fast", 2), ("slow", 1)]
+
+
+async def test_a_reader_waits_for_the_next_value() -> None:
+    box: Mailbox[str, int] = Mailbox()
+    taking = asyncio.create_task(box.take())
+    await asyncio.sleep(0)
+    assert not taking.done()
+    box.put("yard", 7)
+    async with asyncio.timeout(5):
+        assert await taking == ("yard", 7)
+
+
+async def test_what_is_discarded_is_not_read() -> None:
+    box: Mailbox[str, int] = Mailbox()
+    box.put("yard", 1)
+    box.discard("yard")
+    box.discard("never there")
+    assert len(box) == 0
+
+
+@given(st.lists(st.sampled_from("abc"), max_size=50))
+def test_no_more_waits_than_there_are_cameras_and_nothing_is_lost_uncounted(keys: str) -> None:
+    async def play() -> None:
+        box: Mailbox[str, int] = Mailbox()
+        for number, key in enumerate(keys):
+            box.put(key, number)
+        assert len(box) == len(set(keys))
+        assert len(box) + box.overwritten.total() == len(keys)
+
+    asyncio.run(play())
