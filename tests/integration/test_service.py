@@ -1,0 +1,170 @@
+"""A service as a real process: its exit codes, signals, health pages and logs."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from tests.integration.broker_fixtures import free_port, wait_until_answers
+
+pytestmark = pytest.mark.integration
+
+SERVICE = """
+import asyncio, logging, sys
+from secondlook.errors import ModelMismatch, SourceError
+from secondlook.service import launch
+
+async def fail(error):
+    raise error
+
+async def serve(config, context):
+    context.health.set("broker", True)
+    context.health.set("model", {ready}, "it is not up yet")
+    logging.getLogger("mine").debug("a detail")
+    logging.getLogger("mine").warning("a warning")
+    {body}
+    try:
+        await asyncio.sleep(60)
+    finally:
+        print("drained", flush=True)
+
+launch("detector", serve)
+"""
+
+
+def start(
+    folder: Path,
+    body: str = "pass",
+    *,
+    ready: bool = True,
+    config: str = "",
+    port: int | None = None,
+) -> subprocess.Popen[str]:
+    (folder / "service.py").write_text(SERVICE.format(body=body, ready=ready))
+    text = (
+        "cameras: {yard: {source: 'synthetic:'}}\n"
+        f"metrics: {{detector: {port or 'null'}}}\n{config}"
+    )
+    (folder / "config.yaml").write_text(text)
+    return subprocess.Popen(
+        [sys.executable, "service.py"],
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def page(port: int, path: str) -> tuple[int, str]:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, error.read().decode()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_lets_the_service_drain_and_ends_it_with_0(tmp_path: Path, number: int) -> None:
+    port = free_port()
+    process = start(tmp_path, port=port)
+    wait_until_answers(port)
+    time.sleep(0.3)
+    process.send_signal(number)
+    out, err = process.communicate(timeout=20)
+    assert process.returncode == 0, err
+    assert out == "drained\n"
+    assert "Traceback" not in err
+
+
+def test_the_pages_tell_whether_it_lives_and_can_work(tmp_path: Path) -> None:
+    port = free_port()
+    process = start(tmp_path, port=port, ready=False)
+    wait_until_answers(port)
+    time.sleep(0.3)
+    assert page(port, "/livez")[0] == 200
+    assert page(port, "/readyz") == (503, "broker: ok\nmodel: not ok, it is not up yet\n")
+    status, metrics = page(port, "/metrics")
+    assert status == 200
+    assert "process_resident_memory_bytes" in metrics
+    assert page(port, "/etc/passwd")[0] == 404
+    process.terminate()
+    process.communicate(timeout=20)
+
+
+def test_it_is_ready_when_all_conditions_hold(tmp_path: Path) -> None:
+    port = free_port()
+    process = start(tmp_path, port=port)
+    wait_until_answers(port)
+    time.sleep(0.3)
+    assert page(port, "/readyz")[0] == 200
+    process.terminate()
+    process.communicate(timeout=20)
+
+
+@pytest.mark.parametrize(
+    ("body", "code", "said"),
+    [
+        pytest.param(
+            "raise ModelMismatch('it serves cats')", 78, "detector: it serves cats", id="model"
+        ),
+        pytest.param(
+            "async with asyncio.TaskGroup() as g: g.create_task(fail(ModelMismatch('cats')))",
+            78,
+            "detector: cats",
+            id="model-in-a-group",
+        ),
+        pytest.param("raise SourceError('no camera')", 1, "detector: no camera", id="known"),
+    ],
+)
+def test_a_known_error_is_one_sentence_and_a_status(
+    tmp_path: Path, body: str, code: int, said: str
+) -> None:
+    process = start(tmp_path, body)
+    _, err = process.communicate(timeout=20)
+    assert process.returncode == code
+    assert err.splitlines()[-1] == said
+    assert "Traceback" not in err
+
+
+def test_a_fault_of_ours_is_logged_whole_and_ends_with_1(tmp_path: Path) -> None:
+    process = start(tmp_path, "raise ZeroDivisionError('oops')")
+    _, err = process.communicate(timeout=20)
+    assert process.returncode == 1
+    assert "please report this" in err
+    assert "ZeroDivisionError: oops" in err
+
+
+def test_a_wrong_configuration_stops_the_start_with_78(tmp_path: Path) -> None:
+    process = start(tmp_path, config="mqtt: {prt: 1}\n")
+    _, err = process.communicate(timeout=20)
+    assert process.returncode == 78
+    assert "mqtt.prt: there is no such key; did you mean port?" in err
+    assert "Traceback" not in err
+
+
+def test_logs_are_json_lines_on_request_with_levels_per_module(tmp_path: Path) -> None:
+    config = "log: {json_lines: true, levels: {mine: debug}}\n"
+    process = start(tmp_path, "raise SourceError('done')", config=config)
+    _, err = process.communicate(timeout=20)
+    lines = [json.loads(line) for line in err.splitlines()[:-1]]
+    assert {"a detail", "a warning"} <= {line["message"] for line in lines}
+    assert {"time", "level", "module", "message"} <= set(lines[0])
+
+
+def test_a_taken_port_is_a_warning_and_the_service_works_on(tmp_path: Path) -> None:
+    port = free_port()
+    first = start(tmp_path, port=port)
+    wait_until_answers(port)
+    second = start(tmp_path, "raise SourceError('got so far')", port=port)
+    _, err = second.communicate(timeout=20)
+    assert f"cannot listen on 127.0.0.1:{port}" in err
+    assert "got so far" in err
+    first.terminate()
+    first.communicate(timeout=20)
