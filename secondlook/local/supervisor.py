@@ -119,20 +119,25 @@ class Supervisor:
             await asyncio.sleep(wait_s)
 
     async def _run(self, part: Part, lines: deque[str]) -> int:
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-I", "-S", str(TETHER), str(os.getpid()), *part.argv),
-            env={**os.environ, **part.env},
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
-            limit=LONGEST_LINE,
-            # A group of its own: Ctrl-C in the terminal reaches only the supervisor, and
-            # whatever the part started can be ended with it.
-            start_new_session=True,
-        )
+        # A pipe of our own: asyncio's would keep `wait` waiting until everyone has closed it,
+        # also a grandchild that outlives the process.
+        reading, writing = os.pipe()
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-I", "-S", str(TETHER), str(os.getpid()), *part.argv),
+                env={**os.environ, **part.env},
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=writing,
+                stderr=writing,
+                # A group of its own: Ctrl-C in the terminal reaches only the supervisor, and
+                # whatever the part started can be ended with it.
+                start_new_session=True,
+            )
+        finally:
+            os.close(writing)
         self._processes[part.name] = process
         self.starts[part.name] = self.starts.get(part.name, 0) + 1
-        relay = asyncio.create_task(self._relay(part.name, process, lines))
+        relay = asyncio.create_task(self._relay(part.name, reading, lines))
         try:
             return await process.wait()
         except asyncio.CancelledError:
@@ -144,22 +149,23 @@ class Supervisor:
             await asyncio.wait([relay], timeout=1.0)
             relay.cancel()
 
-    async def _relay(
-        self, name: str, process: asyncio.subprocess.Process, lines: deque[str]
-    ) -> None:
-        stream = process.stdout
-        if stream is None:
-            return
-        while True:
-            try:
-                raw = await stream.readline()
-            except ValueError:
-                raw = b"(a line too long to show)\n"
-            if not raw:
-                return
-            line = raw.decode(errors="replace").rstrip()
-            lines.append(line)
-            self._say(name, line)
+    async def _relay(self, name: str, reading: int, lines: deque[str]) -> None:
+        stream = asyncio.StreamReader(limit=LONGEST_LINE)
+        loop = asyncio.get_running_loop()
+        transport, _ = await loop.connect_read_pipe(
+            lambda: asyncio.StreamReaderProtocol(stream), os.fdopen(reading, "rb", buffering=0)
+        )
+        with contextlib.closing(transport):
+            while True:
+                try:
+                    raw = await stream.readline()
+                except ValueError:
+                    raw = b"(a line too long to show)\n"
+                if not raw:
+                    return
+                line = raw.decode(errors="replace").rstrip()
+                lines.append(line)
+                self._say(name, line)
 
     def _with_lines(self, name: str, what: str) -> str:
         said = [line for line in self._kept[name].last_lines if line.strip()]

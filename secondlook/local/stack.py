@@ -1,0 +1,175 @@
+"""The embedded stack: a broker, Triton and the three services as supervised processes."""
+
+import asyncio
+import contextlib
+import os
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from secondlook.config import Config, Mqtt, TritonServer
+from secondlook.errors import InstallError
+from secondlook.local import tritonserver
+from secondlook.local.broker import broker_name, broker_part
+from secondlook.local.folders import for_frames, free_mb
+from secondlook.local.probes import LOOPBACK, free_port, says_ok
+from secondlook.local.supervisor import Part, Say, Supervisor
+
+SERVICES = {
+    "classifier": "classifier_svc",
+    "detector": "detector_svc",
+    "producers": "producers",
+}
+"""What each service is called, and the module that is started."""
+READY_S = 60.0
+"""Enough for Triton to load two models on a busy machine."""
+FRAMES_ROOM = 0.8
+"""The part of the free memory file system that the frame store may take."""
+ANY_ADDRESS = ("0.0.0.0", "::", "")  # noqa: S104 - only compared with
+LOCAL_HOSTS = ("localhost", "127.0.0.1", "::1")
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What to start, as the user asked."""
+
+    config_path: Path
+    config: Config
+    overrides: tuple[str, ...] = ()
+    """`key=value`, handed on to the services."""
+    models: Path | None = None
+    """Model repository; default: the project's own."""
+    platform: str = "python"
+    """Whose configuration files Triton reads: `<model>/configs/<platform>.pbtxt`."""
+    own_broker: bool = True
+    own_triton: bool = True
+    prefer_amqtt: bool = False
+    keep_ports: bool = False
+    """Take the configured ports where they are free, so that others find the broker again."""
+
+
+def is_local(host: str) -> bool:
+    """Tell whether a configured host means this machine."""
+    return host in LOCAL_HOSTS
+
+
+def model_repository(wish: Path | None = None) -> Path:
+    """Return the folder with the models.
+
+    Raises:
+        InstallError: There is none, or it has no weights.
+    """
+    beside_code = Path(__file__).resolve().parents[2] / "model_repository"
+    folder = wish or Path(os.environ.get("SECONDLOOK_MODELS") or beside_code)
+    if not folder.is_dir():
+        raise InstallError(
+            f"there is no model repository at {folder}; name one with --models or SECONDLOOK_MODELS"
+        )
+    empty = [m.parent.name for m in sorted(folder.glob("*/config.pbtxt")) if not _weights(m.parent)]
+    if empty:
+        raise InstallError(f"these models in {folder} have no weights: {', '.join(empty)}")
+    return folder.resolve()
+
+
+def _weights(model: Path) -> bool:
+    """Tell whether a version folder holds more than the code that would run the weights."""
+    inside = [path for path in model.glob("[0-9]*/*") if path.name != "__pycache__"]
+    return any(path.suffix != ".py" for path in inside)
+
+
+class Stack:
+    """Runs the parts of one wish; made by `running`."""
+
+    def __init__(self, wish: Wish, folder: Path, frames: Path, supervisor: Supervisor) -> None:
+        self._wish = wish
+        self._folder = folder
+        self._frames = frames
+        self.supervisor = supervisor
+        self._taken: set[int] = set()
+        self.metrics: dict[str, str] = {}
+        """For each service that was started, the address of its metrics."""
+        self.mqtt: Mqtt = wish.config.mqtt
+        """Where the broker is."""
+        self.triton: TritonServer = wish.config.triton
+        """Where Triton is."""
+        if wish.own_broker:
+            port = self._port(self.mqtt.port)
+            self.mqtt = self.mqtt.model_copy(update={"host": LOOPBACK, "port": port, "tls": None})
+        if wish.own_triton:
+            url = f"{LOOPBACK}:{self._port(None)}"
+            self.triton = self.triton.model_copy(update={"url": url})
+
+    def _port(self, configured: int | None) -> int:
+        prefer = configured if self._wish.keep_ports else None
+        port = free_port(prefer, frozenset(self._taken))
+        self._taken.add(port)
+        return port
+
+    def start_broker(self) -> str:
+        """Start the broker; return what it is, in words."""
+        amqtt = self._wish.prefer_amqtt
+        self.supervisor.start(broker_part(self._folder, self.mqtt.port, prefer_amqtt=amqtt))
+        return broker_name(prefer_amqtt=amqtt)
+
+    async def start_triton(self, progress: Callable[[str], None]) -> None:
+        """Install Triton if it is not, and start it.
+
+        Raises:
+            InstallError: Triton cannot be had on this machine, or there are no models.
+        """
+        repository = model_repository(self._wish.models)
+        home = await asyncio.to_thread(tritonserver.install, progress)
+        http_port = self._port(None)
+        argv, env = tritonserver.command(
+            home,
+            repository=repository,
+            http_port=http_port,
+            grpc_port=int(self.triton.url.rpartition(":")[2]),
+            metrics_port=self._port(None),
+            config_name=self._wish.platform,
+        )
+        ready = partial(says_ok, http_port, "/v2/health/ready")
+        self.supervisor.start(Part("triton", argv, ready, env=env, grace_s=2.0, carries=True))
+
+    def start_service(self, name: str) -> None:
+        """Start one of the three services."""
+        port = self._port(getattr(self._wish.config.metrics, name))
+        overrides = [*self._wish.overrides, *self._settings(), f"metrics.{name}={port}"]
+        argv = [sys.executable, "-m", SERVICES[name], "--config", str(self._wish.config_path)]
+        for override in overrides:
+            argv += ["--set", override]
+        bind = self._wish.config.metrics.bind
+        host = LOOPBACK if bind in ANY_ADDRESS else bind
+        self.metrics[name] = f"http://{host}:{port}/metrics"
+        ready: Callable[[], Awaitable[bool]] = partial(says_ok, port, "/readyz", host)
+        self.supervisor.start(Part(name, argv, ready))
+
+    def _settings(self) -> list[str]:
+        settings = [
+            f"frames.directory={self._frames}",
+            f"frames.max_mb={self._frames_mb()}",
+        ]
+        if self._wish.own_broker:
+            settings += [f"mqtt.host={LOOPBACK}", f"mqtt.port={self.mqtt.port}", "mqtt.tls=null"]
+        if self._wish.own_triton:
+            settings.append(f"triton.url={self.triton.url}")
+        return settings
+
+    def _frames_mb(self) -> int:
+        """As configured, or what this machine has: the stack need not fail on a small /dev/shm."""
+        return max(
+            1, min(self._wish.config.frames.max_mb, int(free_mb(self._frames) * FRAMES_ROOM))
+        )
+
+
+@contextlib.asynccontextmanager
+async def running(wish: Wish, folder: Path, say: Say) -> AsyncIterator[Stack]:
+    """Give a stack whose parts end with the block."""
+    with for_frames() as frames:
+        supervisor = Supervisor(say)
+        try:
+            yield Stack(wish, folder, frames, supervisor)
+        finally:
+            await supervisor.stop()
