@@ -1,0 +1,202 @@
+"""Decides for one camera: told what happened, it returns what follows. No clock, no I/O."""
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+
+from classifier_svc.episodes import UNVERIFIED, Changed, Episodes, Opening
+from classifier_svc.looks import SECOND, Instant, Look, opening
+from classifier_svc.memory import FORGET_TRACK_NS, Memory, Track
+from secondlook.config import Alerts
+from secondlook.messages import Decision, Seen, TrackEnded
+
+REJECTED_EVERY_NS = 60 * SECOND
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """A track came to nothing so far."""
+
+    look: Look
+    """The best of its rejected looks, else of all."""
+    first: bool
+    """Whether the track had not been counted yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """Nobody looked, from one Unix time to another."""
+
+    from_ns: int
+    to_ns: int
+    why: str
+
+
+Effect = Changed | Rejected | Gap
+
+
+class Judge:
+    """Decides for one camera.
+
+    Args:
+        camera: Its name.
+        rule: The `alerts` section.
+        entropy: Returns 10 random bytes for a new alert id.
+        gap_s: The detector says at least this often how far it has looked; a longer step in
+            `media_ns` was not seen.
+    """
+
+    def __init__(
+        self, camera: str, rule: Alerts, *, entropy: Callable[[], bytes], gap_s: float = 5.0
+    ) -> None:
+        self.memory = Memory()
+        self._rule = rule
+        self._gap_ns = round(gap_s * SECOND)
+        self._episodes = Episodes(camera, rule, self.memory, entropy)
+
+    def episode_of(self, track: str) -> str | None:
+        """Return the alert id of the episode that a track belongs to by now."""
+        known = self.memory.tracks.get(track)
+        return known.episode if known else None
+
+    def is_urgent(self, track: str) -> bool:
+        """Tell whether a look at this track may open or change an episode soon."""
+        known = self.memory.tracks.get(track)
+        if known is None or known.taken < self._rule.n:
+            return True
+        return self.memory.open_episode(known) is not None
+
+    def open_labels(self) -> frozenset[str]:
+        """Return the labels whose state is ON: a confirmed episode of theirs is open."""
+        episodes = self.memory.episodes.values()
+        return frozenset(e.label for e in episodes if e.open and e.status == "confirmed")
+
+    def look(self, look: Look) -> list[Effect]:
+        """Take a judged look. A look that is known already changes nothing."""
+        track = self.memory.track_of(look)
+        place = track.place(look, self._rule.n, round(self._rule.within_s * SECOND))
+        if place is None:
+            return []
+        episode = self.memory.open_episode(track)
+        if episode is not None and episode.status == "confirmed":
+            return [*self._episodes.follow(episode, track, place)]
+        window = opening(track.looks, place, self._rule)
+        if window is not None and not self._episodes.has_covered(track, window):
+            return [*self._episodes.open_verified(track, window, look)]
+        if look.outcome == "rejected" and track.episode is None and track.taken > self._rule.n:
+            return self._reject_again(track, look)
+        return []
+
+    def track_ended(self, ended: TrackEnded) -> list[Effect]:
+        """Take the end of a track whose crops have all been judged or shed."""
+        track = self.memory.tracks.get(ended.track)
+        return [] if track is None or track.ended else self._finish(track)
+
+    def seen(self, seen: Seen) -> list[Effect]:
+        """Take how far the detector has looked; crops up to there have been judged or shed."""
+        now = Instant(run=seen.run, media_ns=seen.media_ns, captured_ns=seen.captured_ns)
+        before = self.memory.step_to(now)
+        if self.memory.seen is not now:
+            return []
+        effects: list[Effect] = []
+        if before is not None and before.run != now.run:
+            effects += _gap(before, now, "the camera was opened again")
+        elif before is not None and now.since(before) > self._gap_ns:
+            effects += _gap(before, now, "the detector did not look")
+        elif before is not None:
+            self._episodes.grow_quiet(before, now)
+        for episode in list(self.memory.episodes.values()):
+            effects += self._episodes.update(episode, now)
+            effects += self._episodes.end_if_quiet(episode, now)
+        return effects + self._forget(now)
+
+    def model_silent(self, waiting: Sequence[Look], silent_s: float) -> list[Effect]:
+        """Let episodes pass unverified: the model has not answered for `silent_s`.
+
+        Args:
+            waiting: The crops that wait, in order, as looks without a classifier.
+            silent_s: For the text of the decision.
+        """
+        by_track: dict[str, list[Look]] = {}
+        for look in waiting:
+            by_track.setdefault(look.track, []).append(look)
+        effects: list[Effect] = []
+        for looks in by_track.values():
+            track = self.memory.track_of(looks[0])
+            confirmed = sum(look.outcome == "confirmed" for look in track.looks)
+            if self.memory.open_episode(track) or len(looks) + confirmed < self._rule.k:
+                continue
+            decision = Decision(
+                rule=f"the classifier's model has not answered for {silent_s:.1f} s",
+                confirmed=confirmed,
+                rejected=0,
+                uncertain=len(looks),
+            )
+            effects += self._episodes.open(track, Opening(looks, looks[-1], UNVERIFIED, decision))
+        return effects
+
+    def settle(self, waiting: Collection[str], *, model_up: bool) -> list[Effect]:
+        """End the unverified episodes of tracks that have been judged, or never will be.
+
+        Args:
+            waiting: The tracks of which crops still wait.
+            model_up: Whether the model answers.
+        """
+        effects: list[Effect] = []
+        for episode in self.memory.episodes.values():
+            if not episode.open or episode.status != UNVERIFIED:
+                continue
+            if any(track in waiting for track in episode.tracks):
+                continue
+            known = (self.memory.tracks.get(track) for track in episode.tracks)
+            tracks = [track for track in known if track is not None]
+            taken = sum(track.taken for track in tracks)
+            over = all(track.ended for track in tracks)
+            if over or (model_up and taken >= self._rule.n):
+                last = max((t.last.captured_ns for t in tracks), default=episode.told.captured_ns)
+                effects.append(self._episodes.end(episode, "rejected" if taken else "gone", last))
+        return effects
+
+    def close_others(self, labels: Collection[str]) -> list[Effect]:
+        """End the open episodes whose label is none of these: it alerts no more."""
+        return [
+            self._episodes.end(episode, "gone", episode.told.captured_ns)
+            for episode in self.memory.episodes.values()
+            if episode.open and episode.label not in labels
+        ]
+
+    def _finish(self, track: Track) -> list[Effect]:
+        track.ended = True
+        self.memory.touch(track)
+        return [_reject(track)] if track.taken and track.episode is None else []
+
+    def _reject_again(self, track: Track, look: Look) -> list[Effect]:
+        if track.told is not None and look.at.since(track.told) < REJECTED_EVERY_NS:
+            return []
+        track.told = look.at
+        return [_reject(track)]
+
+    def _forget(self, now: Instant) -> list[Effect]:
+        """End tracks of an earlier run or of whom nothing is heard; drop what is long over."""
+        effects: list[Effect] = []
+        for track in list(self.memory.tracks.values()):
+            silent = abs(now.since(track.last)) > FORGET_TRACK_NS
+            if not track.ended and (silent or track.last.run in self.memory.past_runs):
+                effects += self._finish(track)
+            if track.ended and silent:
+                self.memory.drop_track(track)
+        for episode in list(self.memory.episodes.values()):
+            if not episode.open and not self._episodes.in_cooldown(episode.label, now):
+                self.memory.drop_episode(episode)
+        return effects
+
+
+def _reject(track: Track) -> Rejected:
+    best = max(track.looks, key=lambda look: (look.outcome == "rejected", look.score))
+    first, track.rejection_counted = not track.rejection_counted, True
+    return Rejected(best, first)
+
+
+def _gap(before: Instant, now: Instant, why: str) -> list[Effect]:
+    if now.captured_ns <= before.captured_ns:
+        return []
+    return [Gap(before.captured_ns, now.captured_ns, why)]
