@@ -8,7 +8,12 @@ from secondlook.local.stack import READY_S, SERVICES, Stack, Wish
 
 
 async def start_all(
-    stack: Stack, wish: Wish, console: Console, *, last: Sequence[str] = ()
+    stack: Stack,
+    wish: Wish,
+    console: Console,
+    *,
+    services: Sequence[str] = tuple(SERVICES),
+    last: Sequence[str] = (),
 ) -> None:
     """Start everything and wait until it is ready; `last` only once the rest is.
 
@@ -28,7 +33,7 @@ async def start_all(
         await stack.start_triton(tell)
         tell("starting Triton with its models")
         started.append("triton")
-    together = [name for name in SERVICES if name not in last]
+    together = [name for name in services if name not in last]
     for names in (together, last):
         for name in names:
             tell(f"starting {name}")

@@ -1,0 +1,92 @@
+"""`secondlook check`: is everything right, before it runs unattended?"""
+
+import contextlib
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import click
+from rich.console import Console
+
+from secondlook.commands import options
+from secondlook.commands.starting import start_all
+from secondlook.commands.trying import Report, try_broker, try_models, try_sources
+from secondlook.config import Mqtt, TritonServer
+from secondlook.config_file import load
+from secondlook.errors import SecondLookError
+from secondlook.local.folders import temporary
+from secondlook.local.stack import Wish, is_local, running
+
+PICTURES = Path("check-pictures")
+
+
+@click.command(name="check")
+@options.CONFIG
+@options.OVERRIDES
+@options.MODELS
+@click.option("--embedded", is_flag=True, help="Try the broker and Triton that `up` would start.")
+@click.option(
+    "--pictures",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=PICTURES,
+    show_default=True,
+    help="Where to save one picture per camera, with its zones and masks drawn.",
+)
+def command(
+    *,
+    config_path: Path,
+    overrides: tuple[str, ...],
+    models: Path | None,
+    embedded: bool,
+    pictures: Path,
+) -> None:
+    r"""Try the configuration, the broker, Triton with both models, and each camera.
+
+    Saves one picture per camera with its zones drawn. Says what is wrong in a sentence each.
+    Exit status 1 if anything is wrong, 78 if the configuration is.
+
+    \b
+      secondlook check --embedded        for `secondlook up`, which brings broker and Triton
+      secondlook check                   for a broker and a Triton that run already
+    """
+    config = load(config_path, overrides)
+    console = Console()
+    report = Report(console)
+    report.good(f"configuration {config_path}: {len(config.cameras)} cameras")
+    wish = Wish(
+        config_path=config_path,
+        config=config,
+        overrides=overrides,
+        models=models,
+        own_broker=embedded and is_local(config.mqtt.host),
+        own_triton=embedded and is_local(config.triton.url.rpartition(":")[0]),
+    )
+    pictures.mkdir(parents=True, exist_ok=True)
+    options.run(_check(wish, report, pictures))
+    if report.mistakes:
+        raise SystemExit(1)
+
+
+async def _check(wish: Wish, report: Report, pictures: Path) -> None:
+    await try_sources(wish, pictures, report)
+    async with _servers(wish, report) as servers:
+        if servers is not None:
+            mqtt, triton = servers
+            await try_broker(mqtt, report)
+            await try_models(wish.config, triton, report)
+
+
+@contextlib.asynccontextmanager
+async def _servers(wish: Wish, report: Report) -> AsyncIterator[tuple[Mqtt, TritonServer] | None]:
+    """Give the broker and Triton to try; start our own where the wish says so."""
+    if not (wish.own_broker or wish.own_triton):
+        yield wish.config.mqtt, wish.config.triton
+        return
+    with temporary("secondlook-check-") as folder:
+        async with running(wish, folder, lambda _name, _line: None) as stack:
+            try:
+                await start_all(stack, wish, report.console, services=())
+            except SecondLookError as error:
+                report.bad(str(error))
+                yield None
+            else:
+                yield stack.mqtt, stack.triton
