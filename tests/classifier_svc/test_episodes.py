@@ -61,7 +61,7 @@ def test_there_is_one_update_per_update_s_and_the_best_look_waits_for_it() -> No
     scene.watch(1, 2)
     assert scene.look(2.4, "r") == ["update small_gun"]
     assert scene.changes[-1].episode.shown.frame.media_ns == ns(1.0)
-    assert scene.look(2.5, "s", score=1.0) == []
+    assert scene.look(2.5, "s", where=(0, 0, 400, 400)) == []
     assert scene.seen(4.39) == []
     assert scene.seen(4.41) == ["update small_gun"]
 
