@@ -1,6 +1,6 @@
 """What a model expects and answers, apart from what its server can tell. No I/O."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
@@ -87,6 +87,12 @@ class ModelSpec:
     max_batch_size: int
     """0: the model takes no batch dimension at all."""
     parameters: ModelParameters
+    batch_in_shape: bool = False
+    """With `max_batch_size` 0: the tensors declare a first axis of one, which the shapes omit."""
+
+    def with_outputs(self, outputs: tuple[Tensor, ...]) -> Self:
+        """Return this model with only those outputs."""
+        return replace(self, outputs=outputs)
 
     @property
     def layout(self) -> Literal["nchw", "nhwc"]:

@@ -1,0 +1,107 @@
+"""Runs the `model.onnx` beside it with onnxruntime, inside Triton's Python backend.
+
+It knows nothing of any one model: names, types and shapes come from the model's configuration
+and the file. Every model folder carries the same copy, because a model folder has to be whole.
+Two optional `parameters` of the configuration are meant for it:
+
+- `threads`: CPU threads of one instance (1). Several instances of one thread answer more
+  requests a second than one instance of several.
+- `file`: the name of the model's file (`model.onnx`).
+"""
+
+import json
+from collections.abc import Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+import onnxruntime as ort
+import triton_python_backend_utils as pb_utils
+
+Request: TypeAlias = "pb_utils.InferenceRequest"  # not there yet while this file is imported
+Response: TypeAlias = "pb_utils.InferenceResponse"
+
+
+class TritonPythonModel:
+    """What the Python backend makes one of per instance; the class's name is its demand."""
+
+    def initialize(self, args: dict[str, Any]) -> None:
+        """Open the file, or say in a sentence why it does not fit the configuration."""
+        config = json.loads(args["model_config"])
+        parameters = {k: v["string_value"] for k, v in config.get("parameters", {}).items()}
+        path = Path(args["model_repository"], args["model_version"])
+        path /= parameters.get("file", "model.onnx")
+        if not path.is_file():
+            raise pb_utils.TritonModelException(f"{path} is missing")
+        options = ort.SessionOptions()
+        options.intra_op_num_threads = int(parameters.get("threads", "1"))
+        options.inter_op_num_threads = 1
+        # Threads that spin while they wait take the CPU from the other instances.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        options.log_severity_level = 3
+        try:
+            self._session = ort.InferenceSession(path, options, ["CPUExecutionProvider"])
+        except Exception as error:
+            raise pb_utils.TritonModelException(f"cannot read {path}: {error}") from error
+        self._inputs = _same_names("input", config["input"], self._session.get_inputs())
+        self._outputs = _same_names("output", config["output"], self._session.get_outputs())
+        self._batched = int(config["max_batch_size"]) > 0
+
+    def execute(self, requests: Sequence[Request]) -> list[Response]:
+        """Answer the requests in order; those that can go together run as one batch."""
+        tensors = [
+            [pb_utils.get_input_tensor_by_name(request, name).as_numpy() for name in self._inputs]
+            for request in requests
+        ]
+        if self._batched and _stackable(tensors):
+            return self._run(requests, tensors)
+        return [
+            response
+            for request, given in zip(requests, tensors, strict=True)
+            for response in self._run([request], [given])
+        ]
+
+    def _run(self, requests: Sequence[Request], tensors: list[list[np.ndarray]]) -> list[Response]:
+        asked = [request.requested_output_names() for request in requests]
+        wanted = [name for name in self._outputs if any(name in names for names in asked)]
+        # A single request's tensors are views of shared memory: the model reads them in place.
+        columns = (
+            tensors[0] if len(tensors) == 1 else map(np.concatenate, zip(*tensors, strict=True))
+        )
+        try:
+            arrays = self._session.run(wanted, dict(zip(self._inputs, columns, strict=True)))
+        except Exception as error:  # noqa: BLE001 - whatever it is, these requests failed
+            return [_failure(error) for _ in requests]
+        if len(requests) == 1:
+            return [_response(dict(zip(wanted, arrays, strict=True)))]
+        ends = np.cumsum([0, *(len(given[0]) for given in tensors)])
+        return [
+            _response({n: a[begin:end] for n, a in zip(wanted, arrays, strict=True) if n in names})
+            for names, (begin, end) in zip(asked, pairwise(ends), strict=True)
+        ]
+
+
+def _same_names(kind: str, configured: list[dict[str, Any]], actual: list[Any]) -> list[str]:
+    """Return the names, if the configuration's are the file's."""
+    names = [tensor["name"] for tensor in configured]
+    found = [tensor.name for tensor in actual]
+    missing = set(names) - set(found)
+    if missing or (kind == "input" and set(found) - set(names)):
+        raise pb_utils.TritonModelException(
+            f"config.pbtxt names the {kind}s {', '.join(names)}, model.onnx has {', '.join(found)}"
+        )
+    return names
+
+
+def _stackable(tensors: list[list[np.ndarray]]) -> bool:
+    return len({tuple(array.shape[1:] for array in given) for given in tensors}) == 1
+
+
+def _response(arrays: dict[str, np.ndarray]) -> Response:
+    tensors = [pb_utils.Tensor(name, np.ascontiguousarray(a)) for name, a in arrays.items()]
+    return pb_utils.InferenceResponse(output_tensors=tensors)
+
+
+def _failure(error: Exception) -> Response:
+    return pb_utils.InferenceResponse(error=pb_utils.TritonError(str(error)))
