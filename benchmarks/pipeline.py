@@ -1,0 +1,199 @@
+"""The whole pipeline on the demo clip: frames/s, CPU time per frame by stage, alarm delay.
+
+    python benchmarks/pipeline.py                 # a table
+    python benchmarks/pipeline.py --json out.json
+
+Two runs of the real stack (broker, Triton, three services). *Delay*: the clip once in real
+time at 10 frames/s. *Throughput*: the clip over and over, as fast as the detector takes it;
+CPU time comes from the operating system, per process group, over that time.
+"""
+
+import asyncio
+import json
+import os
+import platform
+import re
+import statistics
+import subprocess
+import sys
+import urllib.request
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import click
+import yaml
+from rich.console import Console
+from rich.table import Table
+
+from secondlook import topics
+from secondlook.adapters.bus import Bus
+from secondlook.adapters.subscriptions import Delivery
+from secondlook.commands.starting import start_all
+from secondlook.config_file import load
+from secondlook.local.folders import temporary
+from secondlook.local.stack import Stack, Wish, running
+from secondlook.messages import Alert
+
+CLIP = Path(__file__).resolve().parents[1] / "producers" / "demo" / "demo.mp4"
+PARTS = ("producers", "broker", "triton", "detector", "classifier")
+STAGE = re.compile(r'^secondlook_detector_stage_seconds_(sum|count)\{stage="(\w+)"\} (\S+)$')
+INFERRED = re.compile(r"^secondlook_detector_inference_seconds_count(?:\{\})? (\S+)$")
+TICKS_PER_S = os.sysconf("SC_CLK_TCK")
+
+
+@dataclass
+class Measured:
+    """What one run gave."""
+
+    frames: float = 0
+    seconds: float = 0
+    cpu_s: dict[str, float] = field(default_factory=dict)
+    """CPU seconds of each part's processes."""
+    stage_ms: dict[str, float] = field(default_factory=dict)
+    """Milliseconds per frame in the detector, by stage (wall clock)."""
+    alerts: list[dict[str, float]] = field(default_factory=list)
+
+    @property
+    def frames_per_s(self) -> float:
+        """Frames that the detector took through its model, per second."""
+        return self.frames / self.seconds if self.seconds else 0.0
+
+
+def cpu_seconds(group: int | None) -> float:
+    """Return the CPU time of all processes of a group, ended children included."""
+    total = 0
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = stat.read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        # proc(5): after the name come state, ppid, pgrp; utime to cstime are fields 14 to 17.
+        if group is not None and int(fields[2]) == group:
+            total += sum(int(ticks) for ticks in fields[11:15])
+    return total / TICKS_PER_S
+
+
+async def scrape(address: str) -> str:
+    """Return a service's metrics."""
+
+    def get() -> str:
+        with urllib.request.urlopen(address, timeout=10) as answer:  # noqa: S310 - our own loopback address
+            return str(answer.read().decode())
+
+    return await asyncio.to_thread(get)
+
+
+def read_metrics(text: str) -> tuple[float, dict[str, tuple[float, float]]]:
+    """Return the frames inferred, and for each stage its seconds and its count."""
+    frames = 0.0
+    stages: dict[str, dict[str, float]] = {}
+    for line in text.splitlines():
+        if match := INFERRED.match(line):
+            frames = float(match[1])
+        elif match := STAGE.match(line):
+            stages.setdefault(match[2], {})[match[1]] = float(match[3])
+    return frames, {name: (s["sum"], s["count"]) for name, s in stages.items()}
+
+
+async def measure(stack: Stack, seconds: float) -> Measured:
+    """Measure a running stack for some seconds."""
+    loop = asyncio.get_running_loop()
+
+    async def reading() -> tuple[float, dict[str, float], float, dict[str, tuple[float, float]]]:
+        frames, stages = read_metrics(await scrape(stack.metrics["detector"]))
+        cpu = {name: cpu_seconds(stack.supervisor.pid(name)) for name in PARTS}
+        return loop.time(), cpu, frames, stages
+
+    began, cpu_before, frames_before, stages_before = await reading()
+    await asyncio.sleep(seconds)
+    ended, cpu, frames, stages = await reading()
+    found = Measured(frames - frames_before, ended - began)
+    found.cpu_s = {name: cpu[name] - cpu_before[name] for name in PARTS}
+    for name, (total, count) in stages.items():
+        total_before, count_before = stages_before.get(name, (0.0, 0.0))
+        if count > count_before:
+            found.stage_ms[name] = 1000 * (total - total_before) / (count - count_before)
+    return found
+
+
+async def run(query: str, fps: float, seconds: float, console: Console) -> Measured:
+    """Run the stack on the clip and measure it."""
+    with temporary("secondlook-benchmark-") as folder:
+        path = folder / "config.yaml"
+        camera = {"source": f"file:{CLIP}{query}", "fps": fps}
+        path.write_text(yaml.safe_dump({"cameras": {"clip": camera}}))
+        wish = Wish(config_path=path, config=load(path))
+        async with (
+            running(wish, folder, lambda *_: None) as stack,
+            Bus(stack.mqtt, service="benchmark") as bus,
+        ):
+            alerts = bus.subscribe(topics.ALERTS)
+            await start_all(stack, wish, console, last=["producers"])
+            found = await measure(stack, seconds)
+            heard = await alerts.batch(10_000) if len(alerts) else []
+            found.alerts = [delays(d) for d in heard if d.message.event == "new"]
+            return found
+
+
+def delays(delivery: Delivery[Alert]) -> dict[str, float]:
+    """Return the milliseconds from capture to each step of an alert's way."""
+    alert, received_ms = delivery.message, delivery.received_ns / 1e6
+    steps = {name: ms for name, ms in alert.latency_ms.model_dump().items() if ms is not None}
+    return steps | {
+        "subscriber": received_ms - 1000 * alert.frame.captured_at.timestamp(),
+        "subscriber, from the episode's first look": received_ms
+        - 1000 * alert.started_at.timestamp(),
+    }
+
+
+def commit() -> str:
+    """Return the commit that is measured."""
+    asked = ["git", "describe", "--always", "--dirty"]
+    answer = subprocess.run(asked, capture_output=True, text=True, check=False, cwd=CLIP.parent)
+    return answer.stdout.strip() or "unknown"
+
+
+def tables(console: Console, delay: Measured, busy: Measured) -> None:
+    """Print what was measured."""
+    rows = Table("measure", "value", title="Throughput: one 1280x720 camera, as fast as it goes")
+    rows.add_row("frames/s through the detector's model", f"{busy.frames_per_s:.1f}")
+    frames = max(1.0, busy.frames)
+    for name in PARTS:
+        rows.add_row(f"CPU per frame: {name}", f"{1000 * busy.cpu_s[name] / frames:.1f} ms")
+    ours = sum(busy.cpu_s[name] for name in ("broker", "detector", "classifier"))
+    rows.add_row("CPU per frame: all but models and capture", f"{1000 * ours / frames:.1f} ms")
+    for name, ms in sorted(busy.stage_ms.items()):
+        rows.add_row(f"detector stage: {name}", f"{ms:.2f} ms")
+    console.print(rows)
+    rows = Table("from capture to", "median", "largest", title="Delay: the clip at 10 frames/s")
+    for key in delay.alerts[0] if delay.alerts else []:
+        values = [alert[key] for alert in delay.alerts]
+        rows.add_row(key, f"{statistics.median(values):.0f} ms", f"{max(values):.0f} ms")
+    console.print(rows)
+    console.print(f"{len(delay.alerts)} new alerts in the delay run")
+
+
+@click.command()
+@click.option("--seconds", default=30.0, show_default=True, help="Length of the throughput run.")
+@click.option("--json", "json_path", type=click.Path(path_type=Path), help="Also write JSON.")
+def main(seconds: float, json_path: Path | None) -> None:
+    """Measure the pipeline on the demo clip."""
+    console = Console()
+    delay = asyncio.run(run("", 10, 38, console))
+    busy = asyncio.run(run("?loop=1&realtime=0", 120, seconds, console))
+    tables(console, delay, busy)
+    machine = f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
+    console.print(f"{machine}, commit {commit()}")
+    if json_path:
+        whole = {
+            "machine": machine,
+            "commit": commit(),
+            "delay": asdict(delay),
+            "busy": asdict(busy),
+        }
+        json_path.write_text(json.dumps(whole, indent=2) + "\n")
+    sys.exit(0 if busy.frames and delay.alerts else 1)
+
+
+if __name__ == "__main__":
+    main()
