@@ -51,40 +51,26 @@ class InputForm:
 
     @classmethod
     def of(cls, spec: ModelSpec) -> Self:
-        """Return the form of a served model.
+        """Return the form of a served model, whose input has been found to be a picture.
 
         Raises:
-            ModelMismatch: Its input is no picture of three channels, or its parameters leave
-                something open or contradict its input.
+            ModelMismatch: Its parameters leave something open or contradict its input.
         """
-        given, name = spec.parameters, spec.name
-        if spec.input.datatype not in _DTYPE:
-            raise ModelMismatch(
-                f"the input of model {name} is {spec.input.datatype}; a picture is UINT8, FP32 "
-                "or FP16"
-            )
-        missing = [
-            key for key in ("channels", "value_range", "resize") if getattr(given, key) is None
-        ]
+        given = spec.parameters
         if given.channels is None or given.value_range is None or given.resize is None:
             raise ModelMismatch(
-                f"model {name} does not say its {', '.join(missing)}: give them as parameters in "
-                "its config.pbtxt or under detector.parameters"
-            )
-        if len(spec.input.shape) != 3 or -1 in spec.input.shape:  # noqa: PLR2004 - height, width, channels
-            raise ModelMismatch(
-                f"the input of model {name} has the shape {list(spec.input.shape)}; a fixed "
-                "height, width and three channels are needed"
+                f"model {spec.name!r} does not say its channels, value_range and resize: give them "
+                "as `parameters` in its config.pbtxt or under detector.parameters"
             )
         height, width = spec.input_size
         dtype = _DTYPE[spec.input.datatype]
         gain, bias = _affine(given.value_range, given.mean, given.std)
         if dtype is np.uint8 and (gain, bias) != ((1.0,) * 3, (0.0,) * 3):
             raise ModelMismatch(
-                f"the input of model {name} is UINT8, which cannot hold value_range "
-                f"{given.value_range} with mean and std: its parameters belong to another model"
+                f"the input of model {spec.name!r} is UINT8, which holds 0..255 and nothing else: "
+                "correct its value_range, mean and std in config.pbtxt or under detector.parameters"
             )
-        form = cls(
+        return cls(
             height,
             width,
             spec.layout,
@@ -95,12 +81,6 @@ class InputForm:
             gain,
             bias,
         )
-        if form.shape != spec.input.shape:
-            raise ModelMismatch(
-                f"the input of model {name} has the shape {list(spec.input.shape)}, which is not "
-                f"a picture of three channels in the layout {spec.layout}"
-            )
-        return form
 
 
 def _affine(

@@ -6,14 +6,14 @@ above one are dropped and counted, never passed on.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, get_args
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from secondlook.errors import ModelMismatch
-from secondlook.model_spec import ModelSpec, Tensor
+from secondlook.model_spec import ModelSpec
 
 MAX_CANDIDATES = 3000
 """Boxes that enter NMS, best first: its time grows with their square. A fused graph keeps 1000;
@@ -88,41 +88,24 @@ class Head:
     labels: tuple[str, ...]
     canvas: tuple[int, int]
     """(height, width) of the model's input."""
-    output: str = ""
-    """Name of a raw output."""
+    output: str
+    """Name of the one output, where it is raw."""
 
     @classmethod
     def of(cls, spec: ModelSpec) -> Self:
-        """Return how to read a served model.
+        """Return how to read a served model, whose outputs have been found to fit its labels.
 
         Raises:
-            ModelMismatch: It is no detector, or its output does not fit its labels.
+            ModelMismatch: It is no detector, or does not say how to read it.
         """
-        given, name = spec.parameters, spec.name
-        if given.labels is None or given.output is None:
+        given = spec.parameters
+        if given.labels is None or given.output not in get_args(Kind):
             raise ModelMismatch(
-                f"model {name} does not say its {'labels' if given.labels is None else 'output'}: "
-                "give them as parameters in its config.pbtxt or under detector.parameters"
+                f"model {spec.name!r} cannot be the detector: it needs `labels` and one of "
+                f"{', '.join(get_args(Kind))} as `output` among its parameters"
             )
-        if given.output not in ("yolov5", "yolov8", "fused"):
-            raise ModelMismatch(
-                f"model {name} answers {given.output}: that is a classifier, not a detector; "
-                "detector.model must name a model with output yolov5, yolov8 or fused"
-            )
-        if given.output == "fused":
-            _check_fused(spec)
-            return cls("fused", given.labels, spec.input_size)
-        raw = _raw_output(spec.outputs, given.output, len(given.labels))
-        if raw is None:
-            axis = "last" if given.output == "yolov5" else "first"
-            size = len(given.labels) + (5 if given.output == "yolov5" else 4)
-            shapes = "; ".join(f"{t.name} {list(t.shape)}" for t in spec.outputs)
-            raise ModelMismatch(
-                f"model {name} has {len(given.labels)} labels and output {given.output}, so the "
-                f"{axis} axis of its output must be {size}, but Triton declares {shapes}: "
-                "correct its labels or output in config.pbtxt or under detector.parameters"
-            )
-        return cls(given.output, given.labels, spec.input_size, raw)
+        kind: Kind = given.output  # type: ignore[assignment]  # one of the three, as seen above
+        return cls(kind, given.labels, spec.input_size, spec.outputs[0].name)
 
     def decode(
         self, outputs: Mapping[str, NDArray[Any]], *, row: int = 0, min_score: float = 0.25
@@ -251,25 +234,3 @@ def nms(detections: Detections, iou: float, limit: int) -> Detections:
     chosen = np.asarray(kept, np.intp).reshape(-1)
     best_first = np.argsort(-detections.scores[chosen], kind="stable")
     return detections[chosen[best_first][:limit]]
-
-
-def _raw_output(outputs: tuple[Tensor, ...], kind: str, labels: int) -> str | None:
-    """Return the name of the output that fits; exports often carry inner layers beside it."""
-    for tensor in outputs:
-        if len(tensor.shape) != 2:  # noqa: PLR2004 - boxes by values
-            continue
-        size = tensor.shape[1] if kind == "yolov5" else tensor.shape[0]
-        if size in (-1, labels + (5 if kind == "yolov5" else 4)):
-            return tensor.name
-    return None
-
-
-def _check_fused(spec: ModelSpec) -> None:
-    """Refuse a fused model without its four outputs."""
-    missing = {"boxes", "scores", "labels", "count"} - {tensor.name for tensor in spec.outputs}
-    if missing:
-        raise ModelMismatch(
-            f"model {spec.name} says its output is fused, but has no output named "
-            f"{', '.join(sorted(missing))}: correct `output` in its config.pbtxt or under "
-            "detector.parameters"
-        )

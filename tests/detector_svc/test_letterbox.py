@@ -191,15 +191,12 @@ def test_an_input_of_another_shape_is_refused():
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        (spec("INT64"), "INT64"),
-        (spec(channels=None, resize=None), "does not say its channels, resize"),
-        (spec(shape=(-1, 640, 3)), "fixed"),
+        (spec(channels=None, resize=None), "does not say its channels"),
         (spec(value_range="0..1"), "UINT8"),
         (spec(mean="1,2,3"), "UINT8"),
-        (spec(shape=(640, 640, 4)), "three channels"),
     ],
 )
-def test_a_model_that_takes_something_else_stops_the_start(given, said):
+def test_parameters_that_contradict_the_input_stop_the_start(given, said):
     with pytest.raises(ModelMismatch, match=said):
         InputForm.of(given)
 
