@@ -29,7 +29,7 @@ class _Commands(click.Group):
 )
 @click.version_option(VERSION, prog_name="secondlook")
 def main() -> None:
-    r"""Two-stage camera alerts over MQTT.
+    """Two-stage camera alerts over MQTT.
 
     A fast detector looks at every frame and misses nothing; a second network takes a second
     look at each crop. Only what it confirms becomes an alert.

@@ -55,7 +55,7 @@ def command(
     as_json: bool,
     count: int | None,
 ) -> None:
-    r"""Print the alerts as they come.
+    """Print the alerts as they come.
 
     Asks for a replay whenever it connects and whenever the classifier comes back, so that
     nothing is lost on the way, and prints each message once.

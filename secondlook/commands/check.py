@@ -39,7 +39,7 @@ def command(
     embedded: bool,
     pictures: Path,
 ) -> None:
-    r"""Try the configuration, the broker, Triton with both models, and each camera.
+    """Try configuration, broker, models and cameras once.
 
     Saves one picture per camera with its zones drawn. Says what is wrong in a sentence each.
     Exit status 1 if anything is wrong, 78 if the configuration is.

@@ -83,7 +83,7 @@ def command(
     overrides: tuple[str, ...],
     models: Path | None,
 ) -> None:
-    r"""See it work: play a clip through the real stack and judge the alerts.
+    """Play a clip through the real stack and judge the alerts.
 
     Starts a broker, Triton with the demo models and the three services, plays the clip once
     in real time, and prints each verdict and alert as it comes. The clip shows printed cards

@@ -36,7 +36,7 @@ class Finding:
 
 @click.command(name="doctor")
 def command() -> None:
-    """Say what is installed on this machine, what is missing, and what to do.
+    """Say what is missing on this machine and what to do.
 
     Exit status 1 if something is missing that the embedded stack needs.
     """
@@ -92,7 +92,7 @@ def _broker() -> Iterator[Finding]:
 
 def _triton() -> Iterator[Finding]:
     try:
-        home = tritonserver.find()
+        home = tritonserver.installed()
     except SecondLookError as error:
         yield Finding("missing", "no Triton", str(error))
         return
@@ -100,7 +100,7 @@ def _triton() -> Iterator[Finding]:
         advice = "it installs itself at the first secondlook demo or up (some minutes)"
         yield Finding("lacking", "Triton is not installed yet", advice)
     else:
-        yield Finding("ok", f"Triton in {home}")
+        yield Finding("ok", f"Triton in {home.path}, Python {home.version}")
 
 
 def _models() -> Iterator[Finding]:

@@ -14,8 +14,9 @@ import click
     help="The folder to write to.",
 )
 def command(output: Path) -> None:
-    """Write the JSON Schemas, the AsyncAPI document and a sample of every message.
+    """Write the contract as schemas and samples.
 
+    JSON Schemas, an AsyncAPI document and a sample of every message.
     They are generated from the code, and committed; run this after changing a message.
     """
     from secondlook import schema  # noqa: PLC0415 - the generator is slow to import and needed only here

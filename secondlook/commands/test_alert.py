@@ -26,7 +26,7 @@ KEY = "test_alert"
 def command(
     config_path: Path, broker: str | None, root: str, camera: str | None, label: str | None
 ) -> None:
-    r"""Send an alert marked as a test the whole way, and wait until it arrives.
+    """Send a marked alert the whole way and time it.
 
     It goes through the classifier's database and the broker like a real one, and says
     `"test": true`. Exit status 1 if it does not arrive within 10 seconds.

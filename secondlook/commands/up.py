@@ -32,11 +32,11 @@ def command(
     no_broker: bool,
     no_triton: bool,
 ) -> None:
-    r"""Watch your cameras: broker, Triton and the three services, until Ctrl-C.
+    """Run everything on your cameras until Ctrl-C.
 
-    Brings a broker and a Triton of its own, which only this machine can reach. A broker or a
-    Triton on another host, named in the configuration, is used instead. What dies is started
-    again.
+    Starts the three services, and a broker and a Triton of its own, which only this machine can
+    reach. A broker or a Triton on another host, named in the configuration, is used instead.
+    What dies is started again.
 
     \b
     Begin with five lines in config.yaml:

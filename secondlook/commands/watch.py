@@ -26,9 +26,10 @@ REFRESH_S = 0.25
 @options.to_broker
 @click.option("--seconds", type=click.FloatRange(min=0.1), help="End after this long.")
 def command(config_path: Path, broker: str | None, root: str, seconds: float | None) -> None:
-    r"""Watch cameras, services, looks and alerts live, until Ctrl-C.
+    """Show cameras, services and looks live.
 
-    In a terminal it is a view that renews itself; into a pipe it prints plain lines.
+    In a terminal it is a view that renews itself; into a pipe it prints plain lines. Ctrl-C
+    ends it.
 
     \b
       secondlook watch                              the running `secondlook up` of config.yaml

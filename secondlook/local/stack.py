@@ -120,7 +120,12 @@ class Stack:
             InstallError: Triton cannot be had on this machine, or there are no models.
         """
         repository = model_repository(self._wish.models)
-        home = await asyncio.to_thread(tritonserver.install, progress)
+        try:
+            home = await asyncio.to_thread(tritonserver.install, progress)
+        except OSError as error:
+            raise InstallError(
+                f"Triton cannot be installed: {error}; set SECONDLOOK_CACHE to a folder of yours"
+            ) from error
         http_port = self._port(None)
         argv, env = tritonserver.command(
             home,
@@ -131,7 +136,7 @@ class Stack:
             config_name=self._wish.platform,
         )
         ready = partial(says_ok, http_port, "/v2/health/ready")
-        self.supervisor.start(Part("triton", argv, ready, env=env, grace_s=2.0, carries=True))
+        self.supervisor.start(Part("triton", argv, ready, env=env, grace_s=2.5, carries=True))
 
     def start_service(self, name: str) -> None:
         """Start one of the three services."""

@@ -11,7 +11,7 @@ import signal
 import sys
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from secondlook.backoff import Backoff
@@ -38,8 +38,8 @@ class Part:
     argv: Sequence[str]
     is_ready: Callable[[], Awaitable[bool]]
     """Asked a few times a second while the part starts; must not raise and not hang."""
-    env: Mapping[str, str] = field(default_factory=dict)
-    """Added to this process's environment."""
+    env: Mapping[str, str] | None = None
+    """Its whole environment; None: this process's own."""
     grace_s: float = 5.5
     """Between SIGTERM and SIGKILL."""
     carries: bool = False
@@ -125,7 +125,7 @@ class Supervisor:
         try:
             process = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-I", "-S", str(TETHER), str(os.getpid()), *part.argv),
-                env={**os.environ, **part.env},
+                env=part.env,
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=writing,
                 stderr=writing,
