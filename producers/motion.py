@@ -1,5 +1,7 @@
 """Whether enough of a picture has changed to be worth a look. No clock: time comes in."""
 
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -23,9 +25,9 @@ class MotionGate:
         zones: Only change within these counts; none: everywhere.
     """
 
-    def __init__(self, settings: Motion, zones: list[Polygon] | None = None) -> None:
+    def __init__(self, settings: Motion, zones: Sequence[Polygon] = ()) -> None:
         self._settings = settings
-        self._zones = zones or []
+        self._zones = zones
         self._area: NDArray[np.uint8] | None = None
         self._passed: NDArray[np.uint8] | None = None
         self._passed_ns = 0

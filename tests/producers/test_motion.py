@@ -25,7 +25,7 @@ def scene(x: int | None = None, *, side: int = 80, shade: int = 200, seed: int |
     return image
 
 
-def gate(zones=None, **changes) -> MotionGate:
+def gate(zones=(), **changes) -> MotionGate:
     return MotionGate(SETTINGS.model_copy(update=changes), zones)
 
 
