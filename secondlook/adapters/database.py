@@ -1,0 +1,194 @@
+"""SQLite in a thread of its own, with an async face. Knows no tables.
+
+WAL with `synchronous=FULL`: what `write` has returned from survives a kill and a power cut.
+"""
+
+import asyncio
+import contextlib
+import fcntl
+import logging
+import os
+import sqlite3
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self, TypeVar
+
+from secondlook.errors import DatabaseError
+
+T = TypeVar("T")
+log = logging.getLogger(__name__)
+
+BUSY_MS = 5000
+"""How long to wait for another process, such as a backup, that holds the database."""
+WAL_BYTES = 16_000_000
+"""The write-ahead log is cut back to this after a checkpoint."""
+
+
+@dataclass(slots=True)
+class DatabaseStats:
+    """What has happened so far; only ever counts up."""
+
+    commits: int = 0
+    failures: int = 0
+
+
+class Database:
+    """One SQLite file, used by this process alone.
+
+    Args:
+        path: The file; it and its folder are made if missing.
+        migrations: SQL scripts; the first `user_version` of them have been run already.
+        on_commit: Told the seconds that each commit took, in the event loop.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        migrations: Sequence[str],
+        *,
+        on_commit: Callable[[float], None] = lambda _seconds: None,
+    ) -> None:
+        self.stats = DatabaseStats()
+        self._path = path
+        self._migrations = migrations
+        self._on_commit = on_commit
+        self._connection: sqlite3.Connection | None = None
+        self._lock: int | None = None
+        self._thread = ThreadPoolExecutor(1, "database")
+
+    async def __aenter__(self) -> Self:
+        """Open the file.
+
+        Raises:
+            DatabaseError: It cannot be opened, is no database, comes from a newer version, or
+                another process uses it.
+        """
+        try:
+            await self._in_thread(self._open)
+        except BaseException:
+            await self.__aexit__()
+            raise
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        # What is being written is finished first: the thread takes one thing at a time.
+        await asyncio.shield(self._in_thread(self._close))
+        self._thread.shutdown(wait=False)
+
+    async def write(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Run `work` in a transaction of its own; when this returns, it is on the disk.
+
+        `work` runs in another thread and may be run again after a failure, so it must only
+        touch the connection.
+
+        Raises:
+            DatabaseError: It could not be written (a full disk, a damaged file); nothing of it
+                has taken effect.
+        """
+        started = time.perf_counter()
+        result = await self._in_thread(lambda: self._transaction(work))
+        self.stats.commits += 1
+        self._on_commit(time.perf_counter() - started)
+        return result
+
+    async def read(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Run `work`, which only reads.
+
+        Raises:
+            DatabaseError: It could not be read.
+        """
+        return await self._in_thread(lambda: self._guarded(work))
+
+    async def _in_thread(self, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+
+    def _open(self) -> None:
+        try:
+            self._path.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
+            self._lock = self._take()
+            self._connection = sqlite3.connect(
+                self._path, isolation_level=None, check_same_thread=False
+            )
+            # Set before the first table is made: lets the file shrink without a full rewrite.
+            for setting in (
+                f"busy_timeout={BUSY_MS}",
+                "auto_vacuum=INCREMENTAL",
+                "journal_mode=WAL",
+                "synchronous=FULL",
+                f"journal_size_limit={WAL_BYTES}",
+            ):
+                self._connection.execute(f"PRAGMA {setting}").fetchall()
+            self._transaction(self._migrate)
+        except sqlite3.DatabaseError as error:
+            raise DatabaseError(
+                f"classifier.database: {self._path} cannot be used ({error}); move it away to "
+                "begin with an empty one, or restore it from a backup"
+            ) from error
+        except OSError as error:
+            raise DatabaseError(
+                f"classifier.database: {self._path} cannot be opened ({error.strerror}); give a "
+                "path that this user may write to"
+            ) from error
+
+    def _take(self) -> int:
+        lock = os.open(
+            self._path.with_name(self._path.name + ".lock"), os.O_RDWR | os.O_CREAT, 0o640
+        )
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(lock)
+            raise DatabaseError(
+                f"classifier.database: {self._path} is in use by another classifier; stop it, or "
+                "give this one a path of its own"
+            ) from None
+        return lock
+
+    def _migrate(self, connection: sqlite3.Connection) -> None:
+        [done] = connection.execute("PRAGMA user_version").fetchone()
+        if done > len(self._migrations):
+            raise DatabaseError(
+                f"classifier.database: {self._path} was written by a newer version of Second "
+                "Look; install that one, or give a path for a new database"
+            )
+        for script in self._migrations[done:]:
+            # executescript would commit what has been begun.
+            for statement in filter(str.strip, script.split(";")):
+                connection.execute(statement)
+        connection.execute(f"PRAGMA user_version={len(self._migrations)}")
+
+    def _transaction(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        def begin_and_commit(connection: sqlite3.Connection) -> T:
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                result = work(connection)
+                connection.execute("COMMIT")
+            except BaseException:
+                # After some failures SQLite has rolled back by itself.
+                with contextlib.suppress(sqlite3.Error):
+                    connection.execute("ROLLBACK")
+                raise
+            return result
+
+        return self._guarded(begin_and_commit)
+
+    def _guarded(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        if self._connection is None:
+            raise DatabaseError("the database is closed")
+        try:
+            return work(self._connection)
+        except sqlite3.Error as error:
+            self.stats.failures += 1
+            raise DatabaseError(f"{self._path}: {error}") from error
+
+    def _close(self) -> None:
+        if self._connection is not None:
+            with contextlib.suppress(sqlite3.Error):
+                self._connection.close()
+            self._connection = None
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
