@@ -1,8 +1,10 @@
-"""`secondlook schema`: the contract as files."""
+"""`secondlook schema`: the contract and the example configuration as files."""
 
 from pathlib import Path
 
 import click
+
+from secondlook import config_example, schema
 
 
 @click.command(name="schema")
@@ -17,9 +19,10 @@ def command(output: Path) -> None:
     """Write the contract as schemas and samples.
 
     JSON Schemas, an AsyncAPI document and a sample of every message.
-    They are generated from the code, and committed; run this after changing a message.
+    Beside that folder: config.example.yaml. All of it is generated from the code, and
+    committed; run this after changing a message or a key of the configuration.
     """
-    from secondlook import schema  # noqa: PLC0415 - the generator is slow to import and needed only here
-
-    for path in schema.write(output):
+    example = output.absolute().parent / "config.example.yaml"
+    changed = [*schema.write(output), *([example] if config_example.write(example) else [])]
+    for path in changed:
         click.echo(path)
