@@ -114,18 +114,22 @@ class Tracker:
     def __len__(self) -> int:
         return len(self._open)
 
+    def is_next(self, run: str, media_ns: int) -> bool:
+        """Return whether a frame is newer than the last one, or of another run."""
+        return run != self.run or media_ns > self.media_ns
+
     def advance(self, run: str, media_ns: int, captured_ns: int, detections: Detections) -> Step:
         """Take the detections of the next frame, in frame pixels.
 
         Raises:
             ValueError: The frame is not newer than the last one of its run.
         """
+        if not self.is_next(run, media_ns):
+            raise ValueError(f"media time {media_ns} does not come after {self.media_ns}")
         ended: list[Track] = []
         if run != self.run:
             ended += self.end()
             self.run = run
-        elif media_ns <= self.media_ns:
-            raise ValueError(f"media time {media_ns} does not come after {self.media_ns}")
         previous_ns, self.media_ns = self.media_ns, media_ns
         # Nothing can be seen between two frames: a gap between them is no absence.
         ended += self._drop(

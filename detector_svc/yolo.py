@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from secondlook.errors import ModelMismatch
+from secondlook.errors import ModelError, ModelMismatch
 from secondlook.model_spec import ModelSpec
 
 MAX_CANDIDATES = 3000
@@ -118,7 +118,7 @@ class Head:
             min_score: Detections below it are left out.
 
         Raises:
-            ModelMismatch: An output is missing or has another shape than at the start.
+            ModelError: An output is missing or has another shape than at the start.
         """
         try:
             # A broken output may overflow anywhere: its numbers are checked, not its warnings.
@@ -131,7 +131,7 @@ class Head:
                 return self._yolov8(output, min_score)
         except (KeyError, IndexError, ValueError, TypeError) as error:
             shapes = {name: np.shape(value) for name, value in outputs.items()}
-            raise ModelMismatch(
+            raise ModelError(
                 f"the answer {shapes} cannot be read as {self.kind} with {len(self.labels)} labels"
             ) from error
 
