@@ -74,15 +74,22 @@ class Episodes:
         rule: The `alerts` section.
         memory: What is remembered of the camera.
         entropy: Returns 10 random bytes for a new alert id.
+        alive_s: A track without a look for longer than this is not in view any more.
     """
 
     def __init__(
-        self, camera: str, rule: Alerts, memory: Memory, entropy: Callable[[], bytes]
+        self,
+        camera: str,
+        rule: Alerts,
+        memory: Memory,
+        entropy: Callable[[], bytes],
+        alive_s: float,
     ) -> None:
         self._camera = camera
         self._rule = rule
         self._memory = memory
         self._entropy = entropy
+        self._alive_ns = round(alive_s * SECOND)
         self._cooldown_ns = round(rule.cooldown_s * SECOND)
 
     def open_verified(
@@ -147,7 +154,7 @@ class Episodes:
             overlap = max(look.box.overlap(episode.box) for look in opening.window)
             if track.id in episode.tracks:
                 found.append((2.0, episode))
-            elif overlap >= SAME_PLACE and not self._lives(episode, trigger.frame.run):
+            elif overlap >= SAME_PLACE and not self._lives(episode, trigger.at):
                 found.append((overlap, episode))
         return max(found, key=lambda each: each[0])[1] if found else None
 
@@ -158,9 +165,16 @@ class Episodes:
             for episode in self._memory.episodes.values()
         )
 
-    def _lives(self, episode: Episode, run: str) -> bool:
-        tracks = (self._memory.tracks.get(track) for track in episode.tracks)
-        return any(t is not None and not t.ended and t.last.run == run for t in tracks)
+    def _lives(self, episode: Episode, now: Instant) -> bool:
+        """Tell whether a track of the episode is in view; a killed detector ends none of its."""
+        known = (self._memory.tracks.get(track) for track in episode.tracks)
+        return any(
+            track is not None
+            and not track.ended
+            and track.last.run == now.run
+            and now.since(track.last) <= self._alive_ns
+            for track in known
+        )
 
     def _continue(self, episode: Episode, track: Track, opening: Opening) -> list[Changed]:
         trigger = opening.trigger

@@ -41,17 +41,24 @@ class Judge:
         camera: Its name.
         rule: The `alerts` section.
         entropy: Returns 10 random bytes for a new alert id.
-        gap_s: The detector says at least this often how far it has looked; a longer step in
-            `media_ns` was not seen.
+        gap_s: The detector says at least this often how far it has looked; a longer step was
+            not seen.
+        alive_s: A track without a look for longer than this is not in view any more.
     """
 
     def __init__(
-        self, camera: str, rule: Alerts, *, entropy: Callable[[], bytes], gap_s: float = 5.0
+        self,
+        camera: str,
+        rule: Alerts,
+        *,
+        entropy: Callable[[], bytes],
+        gap_s: float = 5.0,
+        alive_s: float = 3.0,
     ) -> None:
         self.memory = Memory()
         self._rule = rule
         self._gap_ns = round(gap_s * SECOND)
-        self._episodes = Episodes(camera, rule, self.memory, entropy)
+        self._episodes = Episodes(camera, rule, self.memory, entropy, alive_s)
 
     def episode_of(self, track: str) -> str | None:
         """Return the alert id of the episode that a track belongs to by now."""
@@ -91,8 +98,14 @@ class Judge:
         track = self.memory.tracks.get(ended.track)
         return [] if track is None or track.ended else self._finish(track)
 
-    def seen(self, seen: Seen) -> list[Effect]:
-        """Take how far the detector has looked; crops up to there have been judged or shed."""
+    def seen(self, seen: Seen, *, heard: bool = True) -> list[Effect]:
+        """Take how far the detector has looked; crops up to there have been judged or shed.
+
+        Args:
+            seen: The message.
+            heard: False where the connection to the detector was cut since the last one: then
+                it may have looked although it was not heard, and no gap is told.
+        """
         now = Instant(run=seen.run, media_ns=seen.media_ns, captured_ns=seen.captured_ns)
         before = self.memory.step_to(now)
         if self.memory.seen is not now:
@@ -100,8 +113,8 @@ class Judge:
         effects: list[Effect] = []
         if before is not None and before.run != now.run:
             effects += _gap(before, now, "the camera was opened again")
-        elif before is not None and now.since(before) > self._gap_ns:
-            effects += _gap(before, now, "the detector did not look")
+        elif before is not None and self._is_gap(before, now):
+            effects += _gap(before, now, "the detector did not look") if heard else []
         elif before is not None:
             self._episodes.grow_quiet(before, now)
         for episode in list(self.memory.episodes.values()):
@@ -163,6 +176,15 @@ class Judge:
             for episode in self.memory.episodes.values()
             if episode.open and episode.label not in labels
         ]
+
+    def _is_gap(self, before: Instant, now: Instant) -> bool:
+        """Tell whether time went by unseen, on both clocks of the run.
+
+        A clip that is read as fast as possible makes large steps in `media_ns` alone, a wall
+        clock that is set makes one in `captured_ns` alone.
+        """
+        steps = (now.media_ns - before.media_ns, now.captured_ns - before.captured_ns)
+        return min(steps) > self._gap_ns
 
     def _finish(self, track: Track) -> list[Effect]:
         track.ended = True

@@ -16,48 +16,22 @@ from secondlook.model_spec import ModelSpec
 INTERPOLATIONS = {"linear": cv2.INTER_LINEAR, "cubic": cv2.INTER_CUBIC, "area": cv2.INTER_AREA}
 GREY = 114
 """Fills what a letterboxed crop leaves free, as in the detector."""
-TOLERANCE = 1e-3
+TOLERANCE = 0.01
 """Probabilities in half precision leave 0..1 by less than this."""
 
 
 def check(spec: ModelSpec) -> None:
-    """Refuse a model that cannot serve as the classifier.
+    """Refuse a model whose input type cannot hold the values that its parameters ask for.
 
     Raises:
-        ModelMismatch: A parameter is missing or does not fit the tensors.
+        ModelMismatch: It takes UINT8 and wants its values scaled or centred.
     """
     given = spec.parameters
-    where = f"the classifier {spec.name}"
-    needed = ("labels", "output", "channels", "value_range", "resize", "interpolation")
-    missing = [name for name in needed if getattr(given, name) is None]
-    if missing:
-        raise ModelMismatch(
-            f"{where} does not say its {', '.join(missing)}: add them to `parameters` in its "
-            "config.pbtxt, or under classifier.parameters in the configuration"
-        )
-    if given.output not in ("probabilities", "logits"):
-        raise ModelMismatch(
-            f"{where} has output {given.output}; a classifier's is probabilities or logits"
-        )
-    labels = given.labels or ()
-    wanted = spec.outputs[0].shape[-1:] if len(spec.outputs) == 1 else ()
-    if wanted not in ((len(labels),), (-1,)):
-        raise ModelMismatch(
-            f"{where} must have one output of {len(labels)} values, one for each of its labels "
-            f"({', '.join(labels)}); it has "
-            + ", ".join(f"{o.name} {list(o.shape)}" for o in spec.outputs)
-        )
-    axes = 3
-    channels = spec.input.shape[0 if spec.layout == "nchw" else -1]
-    if len(spec.input.shape) != axes or channels != axes or min(spec.input_size) < 1:
-        raise ModelMismatch(
-            f"{where} must take pictures of a fixed size with three channels; "
-            f"its input {spec.input.name} is {list(spec.input.shape)}"
-        )
     changed = given.mean is not None or given.std is not None or given.value_range == "0..1"
     if spec.input.datatype == "UINT8" and changed:
         raise ModelMismatch(
-            f"{where} takes UINT8, so its value_range is 0..255 and mean and std have no place"
+            f"the classifier {spec.name} takes UINT8, so its value_range is 0..255 and mean and "
+            "std have no place; correct its parameters"
         )
 
 
@@ -66,7 +40,7 @@ def fit(image: NDArray[np.uint8], spec: ModelSpec, out: NDArray[Any]) -> None:
 
     Args:
         image: (height, width, 3) uint8 BGR, at least 1 pixel each way.
-        spec: A model that `check` has passed.
+        spec: The classifier, as `Triton.model` has checked it.
         out: One picture's place in the input, of the shape and type that `spec.input` states;
             overwritten as a whole.
     """
@@ -124,7 +98,7 @@ def decode(values: NDArray[Any], spec: ModelSpec) -> list[Mapping[str, float] | 
 
     Args:
         values: (n, labels), floating point.
-        spec: A model that `check` has passed.
+        spec: The classifier, as `Triton.model` has checked it.
 
     Raises:
         ModelMismatch: The output has another shape.

@@ -110,9 +110,11 @@ class Scene:
         )
         return self._note(self.judge.track_ended(message))
 
-    def seen(self, at: float, run: str = "r1", offset: float = 0.0) -> list[str]:
+    def seen(
+        self, at: float, run: str = "r1", offset: float = 0.0, *, heard: bool = True
+    ) -> list[str]:
         message = Seen(camera="yard", run=run, media_ns=ns(at), captured_ns=START + ns(at + offset))
-        return self._note(self.judge.seen(message))
+        return self._note(self.judge.seen(message, heard=heard))
 
     def watch(self, start: float, end: float, **more: Any) -> list[tuple[float, str]]:
         """Say each second that the detector has looked; return what followed and when."""

@@ -100,6 +100,28 @@ def test_blind_time_does_not_count_towards_the_end() -> None:
     assert [line for _, line in scene.watch(63, 63)] == ["end small_gun gone"]
 
 
+def test_a_gap_in_what_was_heard_is_no_blind_time_and_does_not_count_either() -> None:
+    scene = opened()
+    scene.watch(1, 3)
+    assert scene.seen(60.0, heard=False) == []
+    assert scene.watch(61, 62) == []
+    assert [line for _, line in scene.watch(63, 63)] == ["end small_gun gone"]
+
+
+def test_a_clip_that_is_read_fast_has_no_gaps() -> None:
+    scene = Scene()
+    scene.looks((0, "s"), (1, "s"))
+    scene.seen(0)
+    assert scene.seen(5, offset=-4) == []
+    assert scene.seen(10, offset=-8) == ["end small_gun gone"]
+
+
+def test_a_wall_clock_that_is_set_makes_no_gap() -> None:
+    scene = opened()
+    assert scene.seen(1, offset=3600) == []
+    assert scene.seen(2, offset=0) == []
+
+
 def test_a_new_run_is_a_blind_gap() -> None:
     scene = opened()
     scene.watch(1, 2)
@@ -213,6 +235,12 @@ def test_a_second_object_beside_a_living_one_alerts_for_itself() -> None:
     scene = opened()
     assert scene.looks((0.6, "s"), (0.8, "s"), track="2", where=SHIFTED) == ["new small_gun"]
     assert scene.judge.episode_of("yard-1") != scene.judge.episode_of("yard-2")
+
+
+def test_a_track_that_a_killed_detector_never_ended_does_not_live_for_ever() -> None:
+    scene = opened()
+    assert scene.looks((3.3, "s"), (3.5, "s"), track="2") == []
+    assert scene.judge.episode_of("yard-2") == scene.judge.episode_of("yard-1")
 
 
 def test_the_state_stays_on_until_the_last_episode_of_the_label_ends() -> None:
