@@ -11,7 +11,7 @@ import click
 from rich.console import Console
 
 from secondlook.errors import SecondLookError
-from secondlook.local import tritonserver
+from secondlook.local import triton_install
 from secondlook.local.broker import mosquitto
 from secondlook.local.folders import SHM, free_mb, state_home
 from secondlook.local.probes import is_free
@@ -40,12 +40,12 @@ def command() -> None:
 
     Exit status 1 if something is missing that the embedded stack needs.
     """
-    console = Console()
+    console = Console(soft_wrap=True, highlight=False)
     findings = [finding for look in LOOKS for finding in look()]
     for finding in findings:
-        console.print(f"{MARKS[finding.verdict]}  {finding.what}", highlight=False)
+        console.print(f"{MARKS[finding.verdict]}  {finding.what}")
         if finding.advice:
-            console.print(f"         -> {finding.advice}", highlight=False, markup=False)
+            console.print(f"         -> {finding.advice}", markup=False)
     if any(finding.verdict == "missing" for finding in findings):
         raise SystemExit(1)
 
@@ -92,7 +92,7 @@ def _broker() -> Iterator[Finding]:
 
 def _triton() -> Iterator[Finding]:
     try:
-        home = tritonserver.installed()
+        home = triton_install.find()
     except SecondLookError as error:
         yield Finding("missing", "no Triton", str(error))
         return

@@ -84,7 +84,9 @@ class Follower:
     async def _hear_status(self) -> None:
         async for delivery in self._status:
             if delivery.message == "online":
+                # It died before it could answer what was asked: no need to wait any longer.
                 self._wanted.set()
+                self._ended.set()
 
     async def _take(self, alert: Alert) -> None:
         key = (alert.id, alert.sequence)

@@ -67,7 +67,9 @@ def broker_of(config_path: Path, broker: str | None, root: str) -> Mqtt:
     if broker is not None:
         host, colon, port = broker.rpartition(":")
         try:
-            return Mqtt(host=host, port=int(port), root=root) if colon else Mqtt(host=port)
+            return (
+                Mqtt(host=host, port=int(port), root=root) if colon else Mqtt(host=port, root=root)
+            )
         except ValueError:
             raise ConfigError(f"--broker {broker}: write it as HOST or HOST:PORT") from None
     if not config_path.exists():

@@ -1,0 +1,202 @@
+"""The commands that talk to a broker, as processes, against a real broker.
+
+A few lines stand in for the classifier: these tests are about the subscribers' side.
+"""
+
+import asyncio
+import json
+import sys
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any, Self
+
+import pytest
+
+from secondlook import samples, topics
+from secondlook.adapters.bus import Bus
+from secondlook.config import Mqtt
+from secondlook.messages import Alert, ReplayEnd
+from tests.integration.broker_fixtures import Broker, running
+
+pytestmark = pytest.mark.integration
+ALERT = samples.ALERT
+FRONT_DOOR = {"camera": "front_door", "label": "small_gun"}
+
+
+@pytest.fixture
+def broker() -> Iterator[Broker]:
+    with running("mosquitto") as one:
+        yield one
+
+
+async def until_connected(bus: Bus) -> None:
+    async with asyncio.timeout(20):
+        while not bus.connected:  # noqa: ASYNC110 - the bus has no event for it
+            await asyncio.sleep(0.01)
+
+
+class Classifier:
+    """Answers `replay` with what it has, and `test_alert` with a marked alert."""
+
+    def __init__(self, mqtt: Mqtt, outbox: list[Alert]) -> None:
+        self.bus = Bus(mqtt, service="classifier")
+        self.outbox = outbox
+        self.asked = 0
+
+    async def __aenter__(self) -> Self:
+        replays = self.bus.subscribe(topics.REPLAY)
+        commands = self.bus.subscribe(topics.SET)
+        await self.bus.__aenter__()
+        await until_connected(self.bus)
+        self._tasks = [
+            asyncio.create_task(self._replay(aiter(replays))),
+            asyncio.create_task(self._test(aiter(commands))),
+        ]
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await self.bus.__aexit__()
+
+    async def _replay(self, asked: AsyncIterator[Any]) -> None:
+        async for delivery in asked:
+            self.asked += 1
+            client = delivery.message.client
+            for alert in self.outbox:
+                await self.bus.publish(topics.REPLAYED, alert, client=client)
+            await self.bus.publish(topics.REPLAYED, ReplayEnd(), client=client)
+
+    async def _test(self, commands: AsyncIterator[Any]) -> None:
+        async for delivery in commands:
+            if delivery.levels == {"camera": "front_door", "key": "test_alert"}:
+                await self.alert(ALERT.model_copy(update={"test": True}))
+
+    async def alert(self, alert: Alert) -> None:
+        await self.bus.publish(topics.ALERTS, alert, **FRONT_DOOR)
+
+    async def was_asked(self, times: int) -> None:
+        async with asyncio.timeout(20):
+            while self.asked < times:  # noqa: ASYNC110 - a count has no event
+                await asyncio.sleep(0.02)
+
+
+async def secondlook(*arguments: str, cwd: Path | None = None) -> asyncio.subprocess.Process:
+    return await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "secondlook.cli", *arguments),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        cwd=cwd,
+    )
+
+
+async def finished(process: asyncio.subprocess.Process) -> tuple[int | None, str, str]:
+    async with asyncio.timeout(60):
+        out, err = await process.communicate()
+    return process.returncode, out.decode(), err.decode()
+
+
+def at(broker: Broker) -> tuple[str, str]:
+    return "--broker", f"127.0.0.1:{broker.port}"
+
+
+def numbered(*sequences: int) -> list[Alert]:
+    return [ALERT.model_copy(update={"sequence": number}) for number in sequences]
+
+
+async def test_alerts_prints_the_missed_and_the_live_ones_once(broker: Broker) -> None:
+    async with Classifier(broker.mqtt(), numbered(0, 1)) as classifier:
+        process = await secondlook(
+            "alerts", *at(broker), "--json", "--since", "15m", "--count", "3"
+        )
+        await classifier.was_asked(1)
+        for alert in numbered(1, 1, 2):
+            await classifier.alert(alert)
+        code, out, _ = await finished(process)
+
+    assert code == 0
+    printed = [json.loads(line) for line in out.splitlines()]
+    assert sorted(alert["sequence"] for alert in printed) == [0, 1, 2]
+    assert {alert["id"] for alert in printed} == {ALERT.id}
+
+
+async def test_alerts_asks_again_when_the_classifier_comes_back(broker: Broker) -> None:
+    async with Classifier(broker.mqtt(), []) as first:
+        process = await secondlook("alerts", *at(broker), "--count", "1")
+        await first.was_asked(1)
+    async with Classifier(broker.mqtt(), numbered(7)) as second:
+        await second.was_asked(1)
+        code, out, _ = await finished(process)
+
+    assert code == 0
+    assert "ALERT new" in out
+    assert "small_gun" in out
+
+
+async def test_a_test_alert_that_arrives_is_timed(broker: Broker) -> None:
+    async with Classifier(broker.mqtt(), []):
+        process = await secondlook("test-alert", *at(broker), "--camera", "front_door")
+        code, out, _ = await finished(process)
+
+    assert code == 0
+    assert out.startswith("The test alert of front_door arrived after ")
+
+
+async def test_a_test_alert_that_nobody_sends_is_status_1(broker: Broker) -> None:
+    process = await secondlook("test-alert", *at(broker), "--camera", "front_door")
+
+    code, _, err = await finished(process)
+
+    assert code == 1
+    assert "no test alert of front_door within 10 s" in err
+
+
+async def test_watch_into_a_pipe_prints_plain_lines(broker: Broker) -> None:
+    (verdict,) = samples.SAMPLES[topics.VERDICTS.pattern]
+    process = await secondlook("watch", *at(broker), "--seconds", "4")
+    async with Classifier(broker.mqtt(), []) as classifier:
+        done = asyncio.create_task(finished(process))
+        while not done.done():
+            await classifier.bus.publish(topics.VERDICTS, verdict, camera="front_door")
+            await classifier.alert(ALERT)
+            await asyncio.sleep(0.2)
+        code, out, _ = await done
+
+    assert code == 0
+    assert "service classifier: online" in out
+    assert "look   confirmed" in out
+    assert "ALERT new" in out
+
+
+async def test_check_says_what_is_wrong_with_each_part(broker: Broker, tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").write_text(
+        "cameras:\n"
+        "  drawn:\n    source: 'synthetic:'\n    zones: {door: [[0, 0], [1, 0], [1, 1]]}\n"
+        "  gone:\n    source: rtsp://me:geheim@127.0.0.1:9/stream\n"
+        f"mqtt: {{port: {broker.port}}}\n"
+        "triton: {url: '127.0.0.1:9'}\n"
+    )
+    process = await secondlook("check", cwd=tmp_path)
+
+    code, out, err = await finished(process)
+
+    assert code == 1
+    said = {line.split()[0]: line for line in out.splitlines() if "camera" in line}
+    assert "camera drawn: 1280x720" in said["ok"]
+    assert "camera gone: nothing answers at 127.0.0.1:9" in said["wrong"]
+    assert f"ok     broker at 127.0.0.1:{broker.port}" in out
+    assert "wrong  detector model yolov5" in out
+    assert "geheim" not in out + err
+    assert (tmp_path / "check-pictures" / "drawn.jpg").stat().st_size > 10_000
+
+
+async def test_check_without_a_broker_names_it(tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").write_text(
+        "cameras: {drawn: {source: 'synthetic:'}}\nmqtt: {port: 9}\ntriton: {url: '127.0.0.1:9'}\n"
+    )
+    process = await secondlook("check", cwd=tmp_path)
+
+    code, out, _ = await finished(process)
+
+    assert code == 1
+    assert "no broker at 127.0.0.1:9" in out

@@ -1,0 +1,227 @@
+"""The command line without a broker: what it says, and the exit status it gives."""
+
+import io
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+from rich.console import Console
+
+from secondlook import samples, topics
+from secondlook.cli import main
+from secondlook.commands import doctor, options
+from secondlook.commands.alerts import Since
+from secondlook.commands.board import Board, Rate
+from secondlook.errors import EXIT_CONFIG, ConfigError
+from secondlook.local import folders
+
+(VERDICT,) = samples.SAMPLES[topics.VERDICTS.pattern]
+COMMANDS = ["demo", "up", "check", "watch", "alerts", "test-alert", "doctor", "schema"]
+
+
+def call(*arguments: str) -> Result:
+    return CliRunner().invoke(main, arguments)
+
+
+@pytest.fixture(autouse=True)
+def own_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    path = tmp_path / "config.yaml"
+    path.write_text("cameras:\n  yard:\n    source: 'synthetic:'\nmqtt:\n  port: 18830\n")
+    return path
+
+
+def test_help_names_every_command_and_the_exit_statuses() -> None:
+    result = call("--help")
+
+    assert result.exit_code == 0
+    assert all(f"\n  {name}" in result.output for name in COMMANDS)
+    assert "Exit status: 0" in result.output
+    assert "secondlook up --config config.yaml" in result.output
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_each_command_explains_itself(name: str) -> None:
+    result = call(name, "--help")
+
+    assert result.exit_code == 0
+    assert "\b" not in result.output
+    first = result.output.split("\n\n")[1].strip()
+    assert first.endswith("."), first
+
+
+@pytest.mark.parametrize("name", ["up", "check"])
+def test_a_wrong_configuration_is_one_sentence_and_status_78(name: str, tmp_path: Path) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text("cameras:\n  yard:\n    sauce: webcam:0\n")
+
+    result = call(name, "--config", str(path))
+
+    assert result.exit_code == EXIT_CONFIG
+    assert "cameras.yard.source: this key is needed" in result.stderr
+    assert "did you mean source?" in result.stderr
+    assert "Traceback" not in result.output
+
+
+def test_a_missing_configuration_says_where_to_begin(tmp_path: Path) -> None:
+    result = call("up", "--config", str(tmp_path / "none.yaml"))
+
+    assert result.exit_code == EXIT_CONFIG
+    assert "begin with config.example.yaml" in result.stderr
+
+
+@pytest.mark.parametrize("name", ["watch", "alerts", "test-alert"])
+def test_without_broker_and_configuration_it_says_what_to_give(name: str) -> None:
+    result = call(name)
+
+    assert result.exit_code == EXIT_CONFIG
+    assert "--config FILE or --broker HOST:PORT" in result.stderr
+
+
+def test_an_unknown_option_is_status_2() -> None:
+    assert call("demo", "--sauce").exit_code == 2
+
+
+def test_a_demo_without_its_models_says_which_are_missing(tmp_path: Path) -> None:
+    (tmp_path / "models" / "yolov5" / "1").mkdir(parents=True)
+    (tmp_path / "models" / "yolov5" / "config.pbtxt").write_text("")
+    (tmp_path / "models" / "yolov5" / "1" / "model.py").write_text("")
+
+    result = call("demo", "--source", "synthetic:", "--models", str(tmp_path / "models"))
+
+    assert result.exit_code == 1
+    assert "have no weights: yolov5" in result.stderr
+
+
+def test_a_demo_with_a_missing_truth_says_so(tmp_path: Path) -> None:
+    result = call("demo", "--truth", str(tmp_path / "none.json"))
+
+    assert result.exit_code == EXIT_CONFIG
+    assert "none.json cannot be read" in result.stderr
+
+
+def test_the_broker_may_be_given_as_host_and_port(tmp_path: Path) -> None:
+    nowhere = tmp_path / "none.yaml"
+
+    mqtt = options.broker_of(nowhere, "192.0.2.5:1884", "porch")
+
+    assert (mqtt.host, mqtt.port, mqtt.root) == ("192.0.2.5", 1884, "porch")
+    assert options.broker_of(nowhere, "broker.example", "porch").port == 1883
+    assert options.broker_of(nowhere, "broker.example", "porch").root == "porch"
+    with pytest.raises(ConfigError, match="HOST:PORT"):
+        options.broker_of(nowhere, "broker.example:many", "porch")
+
+
+def test_a_running_up_of_the_same_configuration_wins(config: Path) -> None:
+    running = folders.folder_of(config)
+    assert options.broker_of(config, None, "secondlook").port == 18830
+
+    with folders.held(running):
+        where = {"host": "127.0.0.1", "port": 20123}
+        (running / options.WHERE).write_text(json.dumps(where))
+        assert options.broker_of(config, None, "secondlook").port == 20123
+
+    assert options.broker_of(config, None, "secondlook").port == 18830
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("90s", 90), ("15m", 900), ("2h", 7200), ("1d", 86_400)]
+)
+def test_since_may_be_a_span(text: str, seconds: int) -> None:
+    since = Since().convert(text, None, None)
+
+    assert abs(datetime.now(UTC) - timedelta(seconds=seconds) - since) < timedelta(minutes=1)
+
+
+def test_since_may_be_a_moment() -> None:
+    moment = datetime(2026, 11, 22, 6, 13, 20, tzinfo=UTC)
+
+    assert Since().convert("2026-11-22T06:13:20Z", None, None) == moment
+
+
+def test_any_other_since_is_refused_with_examples() -> None:
+    result = call("alerts", "--broker", "127.0.0.1", "--since", "yesterday")
+
+    assert result.exit_code == 2
+    assert "15m" in result.output
+
+
+def test_the_doctor_says_what_to_do_and_fails_only_for_what_is_needed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def lacking() -> Iterator[doctor.Finding]:
+        yield doctor.Finding("lacking", "no mosquitto", "apt-get install mosquitto")
+
+    def missing() -> Iterator[doctor.Finding]:
+        yield doctor.Finding("missing", "no Triton", "needs Python 3.11")
+
+    monkeypatch.setattr(doctor, "LOOKS", (lacking,))
+    assert call("doctor").exit_code == 0
+    monkeypatch.setattr(doctor, "LOOKS", (lacking, missing))
+    result = call("doctor")
+    assert result.exit_code == 1
+    assert "-> apt-get install mosquitto" in result.output
+
+
+def test_the_doctor_looks_at_everything_without_failing_itself() -> None:
+    result = call("doctor")
+
+    assert result.exit_code in (0, 1)
+    assert "Python 3." in result.output
+    assert "mosquitto" in result.output
+
+
+def test_the_schema_is_written_where_it_is_asked_for(tmp_path: Path) -> None:
+    docs = tmp_path / "docs"
+    docs.mkdir()
+    page = Path(__file__).parents[2] / "docs" / "messages.md"
+    (docs / "messages.md").write_text(page.read_text())
+
+    result = call("schema", "--output", str(docs))
+
+    assert result.exit_code == 0
+    assert (docs / "schemas" / "alerts.json").exists()
+    assert (tmp_path / "config.example.yaml").exists()
+
+
+def test_a_rate_counts_the_last_seconds() -> None:
+    rate = Rate()
+    for at_s in (0.0, 1.0, 2.0, 3.0, 4.0):
+        rate.count(at_s)
+
+    assert rate.per_second(4.5) == 1.0
+    assert rate.per_second(6.5) == pytest.approx(0.6)
+    assert rate.per_second(60.0) == 0.0
+
+
+def test_the_board_shows_cameras_services_looks_and_alerts() -> None:
+    board = Board()
+    board.saw_status({"camera": "front_door"}, "online")
+    assert board.saw_status({"camera": "front_door"}, "online") is None
+    board.saw_status({"service": "detector"}, "offline")
+    board.saw_state("front_door", "small_gun", "ON")
+    board.saw_verdict(VERDICT, 1.0)
+    board.saw_alert(samples.ALERT)
+    console = Console(width=140, record=True, file=io.StringIO())
+
+    console.print(board.render(1.0, "127.0.0.1:1883", connected=True))
+
+    text = console.export_text()
+    for word in ("front_door", "online", "offline", "small_gun", "0.97", "127.0.0.1:1883", "ALERT"):
+        assert word in text, word
+
+
+def test_an_ended_episode_is_no_longer_open_on_the_board() -> None:
+    board = Board()
+    board.saw_state("yard", "big_gun", "ON")
+    board.saw_state("yard", "big_gun", "OFF")
+
+    assert board.camera("yard").on == set()
