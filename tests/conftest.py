@@ -15,8 +15,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.write_line(f"{count:4d}  {reason}")
     if deselected:
         terminalreporter.write_line(
-            f"{len(deselected):4d}  left out by -m: the long ones (make test-all) "
-            "or those that train (make test-training)"
+            f"{len(deselected):4d}  left out by -m or -k; `make test` leaves out what is long "
+            "(make test-all) and what trains (make test-training)"
         )
     if not reasons and not deselected:
         terminalreporter.write_line("   0  nothing was skipped")
