@@ -15,11 +15,13 @@ class Pace:
 
     fps: float
     early: float = 0.25
-    """The part of an interval by which a frame may come before its grid point.
+    """The part of an interval by which a frame may come before its grid point, if no later
+    frame is likely to come closer to it.
 
     Without it a camera that sends exactly `fps`, a little unevenly, would lose every frame
     that comes a millisecond early."""
     _start_ns: int | None = None
+    _last_ns: int = 0
     _next: int = 0
     """The number of the first grid point that has no frame yet."""
     _interval_ns: float = field(init=False)
@@ -30,9 +32,12 @@ class Pace:
     def keep(self, media_ns: int) -> bool:
         """Return whether to keep the frame at `media_ns`."""
         if self._start_ns is None:
-            self._start_ns = media_ns
+            self._start_ns = self._last_ns = media_ns
+        half_gap = (media_ns - self._last_ns) / 2 / self._interval_ns
+        self._last_ns = media_ns
         # Counted from the start, never added up: a sum of rounded intervals would drift.
-        reached = int((media_ns - self._start_ns) / self._interval_ns + self.early)
+        at = (media_ns - self._start_ns) / self._interval_ns
+        reached = int(at + min(self.early, half_gap))
         if reached < self._next:
             return False
         # Grid points that passed without a frame are not made up for.
