@@ -134,7 +134,9 @@ class Service:
     async def _tick(self) -> None:
         """Say whether there is a broker; end the tracks of a camera that sends nothing more."""
         while True:
-            self._context.health.set("broker", ok=self._bus.connected)
+            connected = self._bus.connected
+            why = "" if connected else "not connected"
+            self._context.health.set("broker", ok=connected, why=why)
             for camera, evidence in self._evidence.items():
                 silent_s = asyncio.get_running_loop().time() - self._frame_at_s.get(camera, 0)
                 if len(evidence.tracker) and silent_s * 1e9 > LONGEST_GAP_NS:
