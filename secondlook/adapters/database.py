@@ -10,7 +10,7 @@ import logging
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -155,8 +155,7 @@ class Database:
                 "Look; install that one, or give a path for a new database"
             )
         for script in self._migrations[done:]:
-            # executescript would commit what has been begun.
-            for statement in filter(str.strip, script.split(";")):
+            for statement in _statements(script):
                 connection.execute(statement)
         connection.execute(f"PRAGMA user_version={len(self._migrations)}")
 
@@ -192,3 +191,14 @@ class Database:
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
+
+
+def _statements(script: str) -> Iterator[str]:
+    """Split a script; `executescript` would commit the transaction that it is part of."""
+    statement = ""
+    for part in f"{script};".split(";")[:-1]:
+        statement += part + ";"
+        # A semicolon in a comment or a text ends nothing.
+        if sqlite3.complete_statement(statement):
+            yield statement
+            statement = ""

@@ -90,7 +90,7 @@ async def test_commits_are_timed(tmp_path: Path) -> None:
 async def test_migrations_run_once_each_and_in_order(tmp_path: Path) -> None:
     async with Database(tmp_path / "a", TABLE) as database:
         await database.write(put("old"))
-    more = (*TABLE, "ALTER TABLE note ADD COLUMN size INTEGER; UPDATE note SET size = 7")
+    more = (*TABLE, "ALTER TABLE note ADD COLUMN size INTEGER; -- a; b\nUPDATE note SET size = 7")
     for _ in range(2):
         async with Database(tmp_path / "a", more) as database:
             rows = await database.read(lambda db: db.execute("SELECT * FROM note").fetchall())

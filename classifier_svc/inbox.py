@@ -1,0 +1,190 @@
+"""The inbox: crops and ends of tracks on disk before they are acknowledged. Judges nothing."""
+
+import asyncio
+import itertools
+import sqlite3
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from classifier_svc.waiting import Entry, Waiting
+from secondlook.adapters.database import Database
+from secondlook.errors import Unreadable
+from secondlook.messages import Crop, Seen, TrackEnded
+
+SECOND = 1_000_000_000
+PICTURES_KEPT_NS = 30 * SECOND
+"""A judged crop may still be shown: an alert shows the best of several looks."""
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A message and when it came."""
+
+    message: Crop | TrackEnded | Seen
+    received_ns: int
+
+
+class Inbox:
+    """What waits for a verdict, in memory by its keys and on disk with its pixels.
+
+    Args:
+        database: Open.
+        hold_s: A crop older than this is not taken.
+    """
+
+    def __init__(self, database: Database, hold_s: float) -> None:
+        self.waiting = Waiting()
+        self.filled = asyncio.Event()
+        """Set whenever something has come in."""
+        self.counts: Counter[str] = Counter()
+        """`again`: messages that were known; `too_old`: crops older than `hold_s` on arrival."""
+        self._database = database
+        self._hold_ns = round(hold_s * SECOND)
+        self._seen_numbers = itertools.count()
+
+    async def load(self) -> int:
+        """Take up what waited when the last process ended; return how much that is.
+
+        Raises:
+            DatabaseError: It cannot be read.
+        """
+        rows = await self._database.read(
+            lambda db: db.execute(
+                "SELECT seq, key, kind, camera, track, captured_ns, received_ns,"
+                " CASE kind WHEN 'ended' THEN payload END"
+                " FROM inbox WHERE done_ns IS NULL ORDER BY seq"
+            ).fetchall()
+        )
+        for seq, key, kind, camera, track, captured_ns, received_ns, payload in rows:
+            marker = TrackEnded.decode(payload) if kind == "ended" else None
+            self.waiting.add(Entry(key, kind, camera, track, captured_ns, received_ns, seq, marker))
+        self.filled.set()
+        return len(rows)
+
+    async def put(self, received: Sequence[Received], now_ns: int) -> None:
+        """Store messages; when this returns they may be acknowledged.
+
+        `Seen` is not stored: another one follows within a second.
+
+        Raises:
+            DatabaseError: Nothing was stored; try again.
+        """
+        fresh = [each for each in received if not self._is_too_old(each.message, now_ns)]
+        stored = [each for each in fresh if not isinstance(each.message, Seen)]
+        seqs: dict[str, int] = {}
+        if stored:
+            seqs = await self._database.write(lambda db: _insert(db, stored))
+        self.counts["too_old"] += len(received) - len(fresh)
+        self.counts["again"] += len(stored) - len(seqs)
+        for each in fresh:
+            entry = self._entry(each, seqs)
+            if entry is not None:
+                self.waiting.add(entry)
+        self.filled.set()
+
+    def _is_too_old(self, message: Crop | TrackEnded | Seen, now_ns: int) -> bool:
+        return isinstance(message, Crop) and message.frame.captured_ns < now_ns - self._hold_ns
+
+    def _entry(self, each: Received, seqs: dict[str, int]) -> Entry | None:
+        message = each.message
+        if isinstance(message, Seen):
+            key = f"seen.{next(self._seen_numbers)}"
+            return Entry(
+                key, "seen", message.camera, "", message.captured_ns, each.received_ns, 0, message
+            )
+        key = key_of(message)
+        # A message that comes twice in one batch has one row and is one entry.
+        seq = seqs.pop(key, None)
+        if seq is None:
+            return None
+        return Entry(
+            key,
+            "crop" if isinstance(message, Crop) else "ended",
+            message.camera,
+            message.track,
+            captured_of(message),
+            each.received_ns,
+            seq,
+            message if isinstance(message, TrackEnded) else None,
+        )
+
+    async def crops(self, entries: Sequence[Entry]) -> dict[str, Crop]:
+        """Return the stored crops of entries by key; one that cannot be read is missing.
+
+        Raises:
+            DatabaseError: They cannot be read now.
+        """
+        keys = [entry.key for entry in entries]
+        payloads = await self._database.read(lambda db: [picture_row(db, key) for key in keys])
+        found: dict[str, Crop] = {}
+        for key, payload in zip(keys, payloads, strict=True):
+            try:
+                if payload is not None:
+                    found[key] = Crop.decode(payload)
+            except Unreadable:
+                continue
+        return found
+
+
+def key_of(message: Crop | TrackEnded) -> str:
+    """Return what makes a message the same when it is sent again."""
+    return message.id if isinstance(message, Crop) else f"{message.track}.ended"
+
+
+def captured_of(message: Crop | TrackEnded) -> int:
+    """Return the Unix time that a message is about."""
+    return message.frame.captured_ns if isinstance(message, Crop) else message.captured_ns
+
+
+def _insert(db: sqlite3.Connection, stored: Sequence[Received]) -> dict[str, int]:
+    """Store what is not known yet; return the rows by key."""
+    seqs = {}
+    for each in stored:
+        message = each.message
+        if isinstance(message, Seen):
+            continue
+        done = db.execute(
+            "INSERT OR IGNORE INTO inbox"
+            " (key, kind, camera, track, captured_ns, received_ns, payload)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (
+                key_of(message),
+                "crop" if isinstance(message, Crop) else "ended",
+                message.camera,
+                message.track,
+                captured_of(message),
+                each.received_ns,
+                message.encode(),
+            ),
+        )
+        if done.rowcount:
+            seqs[key_of(message)] = int(done.lastrowid or 0)
+    return seqs
+
+
+def picture_row(db: sqlite3.Connection, key: str) -> bytes | None:
+    """Return a stored message by its key."""
+    row = db.execute("SELECT payload FROM inbox WHERE key = ?", (key,)).fetchone()
+    return None if row is None else row[0]
+
+
+def mark_done(db: sqlite3.Connection, entries: Sequence[Entry], now_ns: int) -> None:
+    """Note that entries have had their effect."""
+    db.executemany(
+        "UPDATE inbox SET done_ns = ? WHERE seq = ?",
+        [(now_ns, entry.seq) for entry in entries if entry.seq],
+    )
+
+
+def purge(db: sqlite3.Connection, now_ns: int, hold_ns: int) -> None:
+    """Forget pictures that nobody needs, and keys that are too old to be sent again."""
+    db.execute(
+        "UPDATE inbox SET payload = NULL WHERE payload IS NOT NULL AND done_ns < ?",
+        (now_ns - PICTURES_KEPT_NS,),
+    )
+    # The detector sends nothing again that is older than hold_s; twice that is safe.
+    db.execute(
+        "DELETE FROM inbox WHERE captured_ns < ? AND done_ns < ?",
+        (now_ns - 2 * hold_ns, now_ns - 2 * hold_ns),
+    )

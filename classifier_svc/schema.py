@@ -1,0 +1,60 @@
+"""The tables of the classifier's database. A change is a new script at the end of `MIGRATIONS`."""
+
+MIGRATIONS = (
+    """
+    CREATE TABLE inbox (
+        seq INTEGER PRIMARY KEY AUTOINCREMENT,
+        key TEXT NOT NULL UNIQUE,        -- the crop's id, or <track>.ended
+        kind TEXT NOT NULL,              -- crop or ended
+        camera TEXT NOT NULL,
+        track TEXT NOT NULL,
+        captured_ns INTEGER NOT NULL,
+        received_ns INTEGER NOT NULL,
+        done_ns INTEGER,                 -- NULL while it waits
+        payload BLOB                     -- NULL once nobody needs it; the key stays
+    );
+    CREATE INDEX inbox_waiting ON inbox (seq) WHERE done_ns IS NULL;
+    CREATE INDEX inbox_kept ON inbox (done_ns) WHERE payload IS NOT NULL;
+    CREATE INDEX inbox_captured ON inbox (captured_ns);
+
+    CREATE TABLE memory (
+        camera TEXT NOT NULL,
+        kind TEXT NOT NULL,              -- track, episode, seen, counters or blind
+        key TEXT NOT NULL,
+        value BLOB NOT NULL,
+        PRIMARY KEY (camera, kind, key)
+    ) WITHOUT ROWID;
+
+    CREATE TABLE outbox (
+        seq INTEGER PRIMARY KEY AUTOINCREMENT,
+        topic TEXT NOT NULL,             -- the pattern, as in topics.py
+        levels TEXT NOT NULL,            -- JSON
+        payload BLOB NOT NULL,
+        put_ns INTEGER NOT NULL,
+        delivered_ns INTEGER,            -- NULL until the broker has acknowledged it
+        alert_id TEXT                    -- set for alerts, which are kept for replay
+    );
+    CREATE INDEX outbox_waiting ON outbox (seq) WHERE delivered_ns IS NULL;
+    CREATE INDEX outbox_alerts ON outbox (put_ns) WHERE alert_id IS NOT NULL;
+
+    CREATE TABLE retained (
+        topic TEXT NOT NULL,
+        levels TEXT NOT NULL,
+        payload BLOB NOT NULL,           -- what was delivered last
+        PRIMARY KEY (topic, levels)
+    );
+
+    CREATE TABLE feedback (
+        seq INTEGER PRIMARY KEY AUTOINCREMENT,
+        alert_id TEXT NOT NULL,
+        truth TEXT NOT NULL,
+        label TEXT,
+        at_ns INTEGER NOT NULL
+    );
+
+    CREATE TABLE heartbeat (
+        one INTEGER PRIMARY KEY CHECK (one = 1),
+        at_ns INTEGER NOT NULL
+    )
+    """,
+)

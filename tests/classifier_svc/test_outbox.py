@@ -1,0 +1,285 @@
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from classifier_svc.alerts import test_alerts
+from classifier_svc.outbox import Outbox, Outgoing, forget_retained, outgoing, purge, put
+from classifier_svc.schema import MIGRATIONS
+from secondlook import topics
+from secondlook.adapters.database import Database
+from secondlook.errors import NotConnected
+from secondlook.messages import Alert, Replay, moment_of
+from secondlook.topics import Topic
+from tests.classifier_svc.scene import START, ns
+
+
+class Broker:
+    """Remembers what it was given; may be away, or refuse."""
+
+    def __init__(self) -> None:
+        self.connected = True
+        self.taken: list[tuple[str, bytes]] = []
+        self.refuses: Callable[[str], bool] = lambda _path: False
+        self.dies_after: int | None = None
+
+    async def publish(self, topic: Topic[Any], message: Any, **levels: str) -> None:
+        path = topic.path("home", **levels)
+        if self.dies_after is not None and len(self.taken) >= self.dies_after:
+            self.connected = False
+        if not self.connected:
+            raise NotConnected("away")
+        if self.refuses(path):
+            raise NotConnected("refused")
+        await asyncio.sleep(0)
+        self.taken.append((path, topic.encode(message)))
+
+    def paths(self) -> list[str]:
+        return [path.removeprefix("home/") for path, _ in self.taken]
+
+
+class Clock:
+    now_ns = START
+
+    def __call__(self) -> int:
+        return self.now_ns
+
+
+@pytest.fixture
+async def database(tmp_path: Path) -> AsyncIterator[Database]:
+    async with Database(tmp_path / "a", MIGRATIONS) as opened:
+        yield opened
+
+
+@contextlib.asynccontextmanager
+async def running(database: Database, broker: Broker, clock: Clock) -> AsyncIterator[Outbox]:
+    outbox = Outbox(database, broker, clock, 900)
+    task = asyncio.create_task(outbox.run())
+    try:
+        yield outbox
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(10):
+        while not condition():  # noqa: ASYNC110 - what is waited for has no event
+            await asyncio.sleep(0.005)
+
+
+def alert(number: int = 0) -> Alert:
+    now_ns = START + ns(number)
+    return test_alerts("yard", "big_gun", root="home", now_ns=now_ns, entropy=bytes(10))[0]
+
+
+def messages(number: int = 0) -> list[Outgoing]:
+    one = alert(number)
+    return [
+        outgoing(topics.SNAPSHOTS, b"jpeg", camera="yard"),
+        outgoing(topics.ALERTS, one, camera="yard", label="big_gun"),
+        outgoing(topics.LAST, one, camera="yard", label="big_gun"),
+        outgoing(topics.STATE, "ON", camera="yard", label="big_gun"),
+    ]
+
+
+PATHS = [
+    "snapshots/yard",
+    "alerts/yard/big_gun",
+    "last/yard/big_gun",
+    "state/yard/big_gun",
+]
+
+
+async def put_in(database: Database, given: list[Outgoing], now_ns: int = START) -> None:
+    await database.write(lambda db: put(db, given, now_ns))
+
+
+async def test_messages_go_out_in_the_order_they_were_put(database: Database) -> None:
+    broker = Broker()
+    await put_in(database, messages())
+    async with running(database, broker, Clock()) as outbox:
+        await until(lambda: len(broker.taken) == 4)
+        await put_in(database, messages(1))
+        outbox.wake()
+        await until(lambda: len(broker.taken) == 8)
+        await until(lambda: outbox.depth == 0)
+    assert broker.paths() == PATHS * 2
+    assert Alert.decode(broker.taken[1][1]) == alert()
+
+
+async def test_what_was_not_acknowledged_goes_again_and_nothing_else(database: Database) -> None:
+    broker = Broker()
+    broker.dies_after = 2
+    await put_in(database, messages())
+    async with running(database, broker, Clock()):
+        await until(lambda: not broker.connected)
+        await asyncio.sleep(0.05)
+        broker.connected, broker.dies_after = True, None
+        await until(lambda: len(broker.taken) == 4)
+    assert broker.paths() == PATHS
+
+
+async def test_a_restart_sends_the_very_same_bytes(database: Database) -> None:
+    away, broker = Broker(), Broker()
+    away.connected = False
+    await put_in(database, messages())
+    async with running(database, away, Clock()):
+        await asyncio.sleep(0.05)
+    async with running(database, broker, Clock()):
+        await until(lambda: len(broker.taken) == 4)
+    assert broker.taken[1][1] == alert().encode()
+
+
+async def test_a_new_broker_is_told_what_it_should_have_retained_after_what_waits(
+    database: Database,
+) -> None:
+    broker = Broker()
+    await put_in(database, [*messages(), outgoing(topics.STATE, "OFF", camera="yard", label="b")])
+    async with running(database, broker, Clock()) as outbox:
+        await until(lambda: outbox.counts["published"] == 5)
+        broker.taken.clear()
+        await put_in(database, [outgoing(topics.STATE, "OFF", camera="yard", label="big_gun")])
+        await outbox.connected()
+        await until(lambda: len(broker.taken) == 5)
+        await asyncio.sleep(0.02)
+    assert broker.paths()[0] == "state/yard/big_gun"
+    said = {path.removeprefix("home/"): payload for path, payload in broker.taken[1:]}
+    assert said == {
+        "snapshots/yard": b"jpeg",
+        "last/yard/big_gun": alert().encode(),
+        "state/yard/big_gun": b"OFF",
+        "state/yard/b": b"OFF",
+    }
+    assert not any(path.startswith("alerts") for path in broker.paths())
+
+
+async def test_what_is_forgotten_is_not_said_again(database: Database) -> None:
+    broker = Broker()
+    await put_in(database, messages())
+    async with running(database, broker, Clock()) as outbox:
+        await until(lambda: len(broker.taken) == 4)
+        await until(lambda: outbox.depth == 0)
+        await database.write(lambda db: forget_retained(db, topics.STATE))
+        broker.taken.clear()
+        await outbox.connected()
+        await until(lambda: outbox.counts["republished"] == 2)
+    assert "state/yard/big_gun" not in broker.paths()
+
+
+async def test_a_refused_snapshot_does_not_hold_up_alerts_for_ever(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("classifier_svc.outbox.GIVE_UP_AFTER", 2)
+    broker = Broker()
+    broker.refuses = lambda path: "snapshots" in path
+    await put_in(database, messages())
+    async with running(database, broker, Clock()) as outbox:
+        await until(lambda: len(broker.taken) == 3)
+        assert outbox.counts["given_up"] == 1
+    assert broker.paths() == PATHS[1:]
+
+
+async def test_a_refused_alert_is_never_given_up(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("classifier_svc.outbox.GIVE_UP_AFTER", 1)
+    broker = Broker()
+    tries = []
+
+    def refuses(path: str) -> bool:
+        if "alerts" in path:
+            tries.append(path)
+        return "alerts" in path and len(tries) < 4
+
+    broker.refuses = refuses
+    await put_in(database, messages())
+    async with running(database, broker, Clock()):
+        await until(lambda: len(broker.taken) == 4)
+    assert broker.paths() == PATHS
+
+
+async def ask(outbox: Outbox, since_ns: int) -> None:
+    await outbox.replay(Replay(since=moment_of(since_ns), client="me"))
+
+
+async def test_replay_answers_with_what_was_put_in_since_then_and_the_end(
+    database: Database,
+) -> None:
+    broker, clock = Broker(), Clock()
+    for second in range(250):
+        await put_in(database, messages(second)[1:2], START + ns(second))
+    async with running(database, broker, clock) as outbox:
+        await until(lambda: len(broker.taken) == 250)
+        broker.taken.clear()
+        await ask(outbox, START + ns(100))
+    assert {path for path, _ in broker.taken} == {"home/replayed/me"}
+    *replayed, end = [payload for _, payload in broker.taken]
+    assert replayed == [alert(second).encode() for second in range(100, 250)]
+    assert end == b'{"end":true}'
+
+
+async def test_replay_holds_what_was_never_delivered_and_forgets_what_was_long_ago(
+    database: Database,
+) -> None:
+    broker, clock = Broker(), Clock()
+    await put_in(database, messages(0)[1:2], START)
+    async with running(database, broker, clock) as outbox:
+        await until(lambda: len(broker.taken) == 1)
+        await until(lambda: outbox.depth == 0)
+    clock.now_ns = START + ns(901)
+    outbox = Outbox(database, broker, clock, 900)
+    await put_in(database, messages(1)[1:2], START + ns(1))
+    broker.taken.clear()
+    await ask(outbox, START)
+    assert [payload for _, payload in broker.taken] == [alert(1).encode(), b'{"end":true}']
+
+
+async def test_nothing_to_replay_is_an_end_alone(database: Database) -> None:
+    broker = Broker()
+    await ask(Outbox(database, broker, Clock(), 900), START)
+    assert broker.paths() == ["replayed/me"]
+
+
+async def test_since_is_read_to_the_millisecond(database: Database) -> None:
+    broker = Broker()
+    await put_in(database, messages(0)[1:2], START)
+    outbox = Outbox(database, broker, Clock(), 900)
+    moment = moment_of(START)
+    await outbox.replay(Replay(since=moment + timedelta(milliseconds=1), client="me"))
+    await outbox.replay(Replay(since=moment, client="me"))
+    assert len(broker.taken) == 3
+
+
+async def test_delivered_alerts_are_purged_by_age_and_size_but_never_within_replay_s(
+    database: Database,
+) -> None:
+    broker, clock = Broker(), Clock()
+    await put_in(database, messages(0), START)
+    async with running(database, broker, clock) as outbox:
+        await until(lambda: len(broker.taken) == 4)
+        await until(lambda: outbox.depth == 0)
+    await put_in(database, messages(1)[1:2], START)
+
+    async def left_after(seconds: float, *, keep_s: float, most_bytes: int) -> int:
+        def work(db: Any) -> int:
+            purge(
+                db,
+                START + ns(seconds),
+                replay_ns=ns(900),
+                keep_ns=ns(keep_s),
+                most_bytes=most_bytes,
+            )
+            return int(db.execute("SELECT count(*) FROM outbox").fetchone()[0])
+
+        return await database.write(work)
+
+    assert await left_after(899, keep_s=1, most_bytes=0) == 2
+    assert await left_after(901, keep_s=1000, most_bytes=10**9) == 2
+    assert await left_after(901, keep_s=1000, most_bytes=0) == 1
+    assert await left_after(10**6, keep_s=1, most_bytes=0) == 1
