@@ -6,7 +6,7 @@ No transport; `bus.py` fills these.
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Generic, TypeVar
 
 from secondlook.topics import Topic
@@ -31,6 +31,10 @@ class Delivery(Generic[M]):
     """Unix time at which it came off the socket."""
     ack: Callable[[], None] = field(default=_nothing, repr=False, compare=False)
     """Tell the broker that it need not be sent again. Does nothing unless `manual_ack`."""
+
+    def with_ack(self, ack: Callable[[], None]) -> "Delivery[M]":
+        """Return this message with a way to acknowledge it."""
+        return replace(self, ack=ack)
 
 
 class Subscription(Generic[M]):
