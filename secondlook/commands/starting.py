@@ -1,6 +1,7 @@
 """Starts the stack part by part and tells the user how far it is."""
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Callable, Sequence
 
 from rich.console import Console
 
@@ -38,7 +39,20 @@ async def start_all(
         for name in names:
             tell(f"starting {name}")
             stack.start_service(name)
-        for name in [*started, *names]:
-            seconds = await stack.supervisor.ready(name, READY_S)
-            tell(f"{name} is ready ({seconds:.1f} s)")
+        await _ready(stack, [*started, *names], tell)
         started = []
+
+
+async def _ready(stack: Stack, names: Sequence[str], tell: Callable[[str], None]) -> None:
+    """Wait for all of them, and say each as it comes."""
+
+    async def one(name: str) -> None:
+        seconds = await stack.supervisor.ready(name, READY_S)
+        tell(f"{name} is ready ({seconds:.1f} s)")
+
+    waiting = [asyncio.create_task(one(name)) for name in names]
+    try:
+        await asyncio.gather(*waiting)
+    finally:
+        for task in waiting:
+            task.cancel()

@@ -23,6 +23,8 @@ SERVICES = {
     "producers": "producers",
 }
 """What each service is called, and the module that is started."""
+OWN_MODELS = Path(__file__).resolve().parents[2] / "model_repository"
+NO_GPU = ("CudaDriverHelper has not been initialized",)
 READY_S = 60.0
 """Enough for Triton to load two models on a busy machine."""
 FRAMES_ROOM = 0.8
@@ -56,27 +58,23 @@ def is_local(host: str) -> bool:
 
 
 def model_repository(wish: Path | None = None) -> Path:
-    """Return the folder with the models.
+    """Return the folder with the models: the one wished for, of the environment, or our own.
 
     Raises:
-        InstallError: There is none, or it has no weights.
+        InstallError: There is none, or our own has no weights.
     """
-    beside_code = Path(__file__).resolve().parents[2] / "model_repository"
-    folder = wish or Path(os.environ.get("SECONDLOOK_MODELS") or beside_code)
+    given = wish or Path(os.environ.get("SECONDLOOK_MODELS", ""))
+    folder = given if given.name else OWN_MODELS
     if not folder.is_dir():
         raise InstallError(
             f"there is no model repository at {folder}; name one with --models or SECONDLOOK_MODELS"
         )
-    empty = [m.parent.name for m in sorted(folder.glob("*/config.pbtxt")) if not _weights(m.parent)]
-    if empty:
-        raise InstallError(f"these models in {folder} have no weights: {', '.join(empty)}")
+    if folder == OWN_MODELS:
+        models = sorted(config.parent for config in folder.glob("*/config.pbtxt"))
+        empty = [model.name for model in models if not any(model.glob("[0-9]*/*.onnx"))]
+        if empty:
+            raise InstallError(f"these models in {folder} have no weights: {', '.join(empty)}")
     return folder.resolve()
-
-
-def _weights(model: Path) -> bool:
-    """Tell whether a version folder holds more than the code that would run the weights."""
-    inside = [path for path in model.glob("[0-9]*/*") if path.name != "__pycache__"]
-    return any(path.suffix != ".py" for path in inside)
 
 
 class Stack:
@@ -136,7 +134,8 @@ class Stack:
             config_name=self._wish.platform,
         )
         ready = partial(says_ok, http_port, "/v2/health/ready")
-        self.supervisor.start(Part("triton", argv, ready, env=env, grace_s=2.5, carries=True))
+        part = Part("triton", argv, ready, env, grace_s=2.5, carries=True, harmless=NO_GPU)
+        self.supervisor.start(part)
 
     def start_service(self, name: str) -> None:
         """Start one of the three services."""

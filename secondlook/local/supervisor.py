@@ -44,6 +44,8 @@ class Part:
     """Between SIGTERM and SIGKILL."""
     carries: bool = False
     """Others depend on it, so it ends after them."""
+    harmless: Sequence[str] = ()
+    """Complaints of other people's programs that would only frighten; not relayed."""
 
 
 @dataclass
@@ -137,7 +139,7 @@ class Supervisor:
             os.close(writing)
         self._processes[part.name] = process
         self.starts[part.name] = self.starts.get(part.name, 0) + 1
-        relay = asyncio.create_task(self._relay(part.name, reading, lines))
+        relay = asyncio.create_task(self._relay(part, reading, lines))
         try:
             return await process.wait()
         except asyncio.CancelledError:
@@ -149,7 +151,7 @@ class Supervisor:
             await asyncio.wait([relay], timeout=1.0)
             relay.cancel()
 
-    async def _relay(self, name: str, reading: int, lines: deque[str]) -> None:
+    async def _relay(self, part: Part, reading: int, lines: deque[str]) -> None:
         stream = asyncio.StreamReader(limit=LONGEST_LINE)
         loop = asyncio.get_running_loop()
         transport, _ = await loop.connect_read_pipe(
@@ -164,8 +166,9 @@ class Supervisor:
                 if not raw:
                     return
                 line = raw.decode(errors="replace").rstrip()
-                lines.append(line)
-                self._say(name, line)
+                if not any(text in line for text in part.harmless):
+                    lines.append(line)
+                    self._say(part.name, line)
 
     def _with_lines(self, name: str, what: str) -> str:
         said = [line for line in self._kept[name].last_lines if line.strip()]

@@ -15,8 +15,8 @@ from secondlook.cli import main
 from secondlook.commands import doctor, options
 from secondlook.commands.alerts import Since
 from secondlook.commands.board import Board, Rate
-from secondlook.errors import EXIT_CONFIG, ConfigError
-from secondlook.local import folders
+from secondlook.errors import EXIT_CONFIG, ConfigError, InstallError
+from secondlook.local import folders, stack
 
 (VERDICT,) = samples.SAMPLES[topics.VERDICTS.pattern]
 COMMANDS = ["demo", "up", "check", "watch", "alerts", "test-alert", "doctor", "schema"]
@@ -90,15 +90,24 @@ def test_an_unknown_option_is_status_2() -> None:
     assert call("demo", "--sauce").exit_code == 2
 
 
-def test_a_demo_without_its_models_says_which_are_missing(tmp_path: Path) -> None:
+def test_a_demo_without_its_weights_says_which_are_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "models" / "yolov5" / "1").mkdir(parents=True)
     (tmp_path / "models" / "yolov5" / "config.pbtxt").write_text("")
-    (tmp_path / "models" / "yolov5" / "1" / "model.py").write_text("")
+    monkeypatch.setattr(stack, "OWN_MODELS", tmp_path / "models")
 
-    result = call("demo", "--source", "synthetic:", "--models", str(tmp_path / "models"))
+    with pytest.raises(InstallError, match="have no weights: yolov5"):
+        stack.model_repository()
 
-    assert result.exit_code == 1
-    assert "have no weights: yolov5" in result.stderr
+
+def test_a_model_repository_that_is_not_there_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SECONDLOOK_MODELS", str(tmp_path / "models"))
+
+    with pytest.raises(InstallError, match=r"there is no model repository at .*models; name one"):
+        stack.model_repository()
 
 
 def test_a_demo_with_a_missing_truth_says_so(tmp_path: Path) -> None:

@@ -1,0 +1,213 @@
+"""`secondlook up` as a user runs it: a process with broker, Triton and services below it."""
+
+import asyncio
+import json
+import os
+import re
+import signal
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from secondlook import topics
+from secondlook.adapters.bus import Bus
+from secondlook.config import Mqtt
+from secondlook.local.folders import SHM
+from tests.integration.stack_models import write_repository
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
+STARTED_S = 120
+"""Everything at once on two busy cores."""
+
+
+def processes_below(pid: int) -> set[int]:
+    """Return the ids of all living descendants."""
+    parents = {}
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            after_name = (folder / "stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        if after_name[0] != "Z":
+            parents[int(folder.name)] = int(after_name[1])
+    found, growing = {pid}, True
+    while growing:
+        more = {child for child, parent in parents.items() if parent in found} - found
+        found |= more
+        growing = bool(more)
+    return found - {pid}
+
+
+def alive(pid: int) -> bool:
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return False
+    return stat.rpartition(")")[2].split()[0] != "Z"
+
+
+class Up:
+    """A running `secondlook up`."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self.process = process
+        self.lines: list[str] = []
+        self._came = asyncio.Event()
+        self._reading = asyncio.create_task(self._read())
+
+    async def _read(self) -> None:
+        assert self.process.stderr is not None
+        async for line in self.process.stderr:
+            self.lines.append(line.decode())
+            self._came.set()
+
+    async def says(self, pattern: str, within_s: float = STARTED_S) -> re.Match[str]:
+        """Wait for a line."""
+        try:
+            async with asyncio.timeout(within_s):
+                while True:
+                    for line in self.lines:
+                        if found := re.search(pattern, line):
+                            return found
+                    self._came.clear()
+                    await self._came.wait()
+        except TimeoutError:
+            pytest.fail(f"no line {pattern!r} in:\n{''.join(self.lines)}")
+
+    async def mqtt(self) -> Mqtt:
+        return Mqtt(port=int((await self.says(r"broker: 127\.0\.0\.1:(\d+)"))[1]))
+
+    async def pid_of(self, module: str) -> int:
+        """Return the process that runs a module."""
+        async with asyncio.timeout(30):
+            while True:
+                for pid in processes_below(self.process.pid):
+                    path = Path(f"/proc/{pid}/cmdline")
+                    command = (await asyncio.to_thread(path.read_bytes)).split(b"\0")
+                    if command[1:3] == [b"-m", module.encode()]:
+                        return pid
+                await asyncio.sleep(0.1)
+
+    async def end(self) -> int | None:
+        """Ctrl-C; return the exit status."""
+        self.process.send_signal(signal.SIGINT)
+        async with asyncio.timeout(15):
+            await self.process.wait()
+            await self._reading
+        return self.process.returncode
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "config.yaml").write_text(
+        "cameras:\n  yard:\n    source: 'synthetic:?width=640&height=360'\n    fps: 5\n"
+        "mqtt: {port: 18931}\nmetrics: {producers: 19131, detector: 19132, classifier: 19133}\n"
+    )
+    write_repository(tmp_path / "models")
+    return tmp_path
+
+
+@pytest.fixture
+async def up(folder: Path) -> AsyncIterator[Up]:
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "secondlook.cli", "up", "--models", "models"),
+        cwd=folder,
+        stderr=asyncio.subprocess.PIPE,
+        env={**os.environ, "XDG_STATE_HOME": str(folder / "state")},
+    )
+    up = Up(process)
+    yield up
+    if process.returncode is None:
+        process.kill()
+        await process.wait()
+
+
+async def statuses(bus: Bus, service: str, wanted: str) -> None:
+    heard = bus.subscribe(topics.STATUS, service=service)
+    async with asyncio.timeout(60):
+        async for delivery in heard:
+            if delivery.message == wanted:
+                return
+
+
+async def run(folder: Path, *arguments: str) -> tuple[int | None, str]:
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "secondlook.cli", *arguments),
+        cwd=folder,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+        env={**os.environ, "XDG_STATE_HOME": str(folder / "state")},
+    )
+    async with asyncio.timeout(60):
+        out, _ = await process.communicate()
+    return process.returncode, out.decode()
+
+
+async def test_up_alerts_survives_deaths_and_ends_cleanly(up: Up, folder: Path) -> None:
+    mqtt = await up.mqtt()
+    async with Bus(mqtt, service="test") as bus:
+        alerts = bus.subscribe(topics.ALERTS)
+        await up.says("Watching")
+
+        async with asyncio.timeout(60):
+            first = (await alerts.batch(1))[0].message
+        assert (first.camera, first.label, first.event) == ("yard", "small_gun", "new")
+
+        code, said = await run(folder, "test-alert")
+        assert (code, said[:30]) == (0, "The test alert of yard arrived")
+
+        for module, service in (
+            ("classifier_svc", "classifier"),
+            ("detector_svc", "detector"),
+            ("producers", "producers"),
+        ):
+            old = await up.pid_of(module)
+            offline = asyncio.create_task(statuses(bus, service, "offline"))
+            await asyncio.sleep(0.5)  # the subscription stands
+            os.kill(old, signal.SIGKILL)
+            await offline
+            await statuses(bus, service, "online")
+            assert await up.pid_of(module) != old
+
+        code, said = await run(folder, "test-alert")
+        assert code == 0, said
+
+    children = processes_below(up.process.pid)
+    frames = list(SHM.glob("secondlook-frames-*/yard"))
+    assert len(children) >= 5
+    assert frames
+    assert await up.end() == 0
+    assert {pid for pid in children if alive(pid)} == set()
+    assert not any(path.exists() for path in frames)
+
+
+async def test_a_second_up_of_the_same_configuration_is_refused(up: Up, folder: Path) -> None:
+    await up.mqtt()
+
+    code, said = await run(folder, "up", "--models", "models")
+
+    assert code == 1
+    assert "already running with this configuration" in said
+    assert await up.end() == 0
+
+
+async def test_parts_end_with_a_killed_up(up: Up, folder: Path) -> None:
+    await up.says("Watching")
+    children = processes_below(up.process.pid)
+
+    up.process.kill()
+
+    async with asyncio.timeout(30):
+        while any(alive(pid) for pid in children):  # noqa: ASYNC110 - another program's end
+            await asyncio.sleep(0.1)
+    assert len(children) >= 5
+
+
+async def test_other_programs_find_the_broker(up: Up, folder: Path) -> None:
+    mqtt = await up.mqtt()
+    path = next((folder / "state").rglob("where.json"))
+
+    assert json.loads(await asyncio.to_thread(path.read_text))["port"] == mqtt.port
+    assert await up.end() == 0
