@@ -1,13 +1,13 @@
 """Whether a model can do what its parameters say, and whether its answers are answers. No I/O."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
-from secondlook.errors import ModelMismatch
+from secondlook.errors import ModelMismatch, TritonUnavailable
 from secondlook.model_spec import ModelParameters, ModelSpec, Tensor
 
 Answers = Literal["boxes", "labels"]
@@ -53,6 +53,37 @@ def spec_of(
         return _with_fitting_outputs(spec)
     except _Misfit as misfit:
         raise ModelMismatch(f"model {name!r}: {misfit}") from None
+
+
+def ready_version(
+    index: Iterable[Mapping[str, Any]], name: str, version: str, *, where: str
+) -> str:
+    """Return which version of a model would answer, by what a server tells of its repository.
+
+    Args:
+        index: Triton's repository index, in JSON: `name`, `version`, `state` and `reason` of each.
+        name: The model.
+        version: The version that is wanted; empty: the newest.
+        where: The server, in words.
+
+    Raises:
+        ModelMismatch: It has no such model, or could not load it.
+        TritonUnavailable: It has not loaded it yet.
+    """
+    models = list(index)
+    mine = [m for m in models if m["name"] == name and version in ("", m.get("version", ""))]
+    if ready := [str(m.get("version", "1")) for m in mine if m.get("state") == "READY"]:
+        return max(ready, key=lambda text: (len(text), text))  # numbers, as text
+    wanted = f"{name!r} version {version}" if version else repr(name)
+    if not mine:
+        others = ", ".join(sorted({m["name"] for m in models})) or "none at all"
+        raise ModelMismatch(f"{where} has no model {wanted}; it has {others}")
+    for reason in (m.get("reason", "") for m in mine if m.get("state") == "UNAVAILABLE"):
+        if reason and reason != "unloaded":
+            # The lines after the first are stack frames of the server.
+            first = reason.split("\n", 1)[0].removeprefix("Internal: ")
+            raise ModelMismatch(f"{where} could not load the model {wanted}: {first}")
+    raise TritonUnavailable(f"{where} has not loaded the model {wanted}")
 
 
 class _Misfit(Exception):
@@ -143,7 +174,8 @@ def _with_fitting_outputs(spec: ModelSpec) -> ModelSpec:
         by_name = {tensor.name: tensor for tensor in spec.outputs}
         if missing := [name for name in _FUSED if name not in by_name]:
             raise _Misfit(
-                f"a fused model needs the outputs {', '.join(_FUSED)}; missing: {missing}"
+                f"a fused model needs the outputs {', '.join(_FUSED)}; "
+                f"it lacks {', '.join(missing)}"
             )
         return spec.with_outputs(tuple(by_name[name] for name in _FUSED))
     wanted = {"yolov5": (-1, 5 + labels), "yolov8": (4 + labels, -1)}.get(kind or "", (labels,))
@@ -175,8 +207,7 @@ def known_images(spec: ModelSpec, count: int) -> NDArray[Any]:
     axes = np.indices(spec.input.shape)
     ramp = (axes[0] * 3 + axes[1] * 5 + axes[2] * 7) % 256
     values = ramp / 255 if spec.parameters.value_range == "0..1" else ramp
-    dtype = {"UINT8": np.uint8, "FP32": np.float32, "FP16": np.float16}[spec.input.datatype]
-    return np.broadcast_to(values.astype(dtype), (count, *spec.input.shape))
+    return np.broadcast_to(values.astype(spec.input.dtype), (count, *spec.input.shape))
 
 
 def wrong_with(spec: ModelSpec, outputs: Mapping[str, NDArray[Any]], count: int) -> str | None:

@@ -1,8 +1,9 @@
 """What a model expects and answers, apart from what its server can tell. No I/O."""
 
 from dataclasses import dataclass, replace
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 
+import numpy as np
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 Score = Annotated[float, Field(ge=0.0, le=1.0)]
@@ -66,6 +67,15 @@ class ModelParameters(BaseModel):
         return type(self).model_validate(self.model_dump(exclude_none=True) | given)
 
 
+_DTYPES: Final = {
+    "UINT8": np.uint8,
+    "FP32": np.float32,
+    "FP16": np.float16,
+    "INT32": np.int32,
+    "INT64": np.int64,
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Tensor:
     """One input or output as the server declares it, without the batch dimension."""
@@ -74,6 +84,11 @@ class Tensor:
     datatype: Literal["UINT8", "FP32", "FP16", "INT32", "INT64"]
     shape: tuple[int, ...]
     """-1 stands for a size that is free."""
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The type as numpy has it."""
+        return np.dtype(_DTYPES[self.datatype])
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,13 +27,6 @@ from secondlook.model_spec import ModelSpec
 
 log = logging.getLogger(__name__)
 
-DTYPES: Final[Mapping[str, type[np.generic]]] = {
-    "UINT8": np.uint8,
-    "FP32": np.float32,
-    "FP16": np.float16,
-    "INT32": np.int32,
-    "INT64": np.int64,
-}
 LATE_S: Final = 60.0
 """A call that is this late is not coming back."""
 _FIRST_S: Final = 60.0  # a model's first call may build its kernels
@@ -103,9 +96,9 @@ class Endpoint:
         self._connection = connection
         self._describe = describe
         self._deadline_s = deadline_s
-        outputs = (Area(t.name, DTYPES[t.datatype], (self.batch, *t.shape)) for t in spec.outputs)
+        outputs = (Area(t.name, t.dtype, (self.batch, *t.shape)) for t in spec.outputs)
         self._slots = Slots(
-            Area(spec.input.name, DTYPES[spec.input.datatype], (self.batch, *spec.input.shape)),
+            Area(spec.input.name, spec.input.dtype, (self.batch, *spec.input.shape)),
             # An answer whose size is not known beforehand travels inside the response.
             [area for area in outputs if min(area.shape) > 0],
             places=in_flight,
@@ -183,9 +176,8 @@ class Endpoint:
 
     async def close(self) -> None:
         """Give up all slots; nobody may be in `infer`."""
-        for slot in self._slots.close():
-            if slot.region is not None and slot.registered:
-                await self._connection.forget(slot.region.name)
+        regions = (slot.region for slot in self._slots.close() if slot.registered)
+        await asyncio.gather(*(self._connection.forget(r.name) for r in regions if r is not None))
         for call in self._late:
             call.cancel()
         await asyncio.gather(*self._late, return_exceptions=True)

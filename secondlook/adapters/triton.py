@@ -16,24 +16,24 @@ import tritonclient.grpc.aio as grpc
 from numpy.typing import NDArray
 from tritonclient.utils import InferenceServerException
 
-from secondlook.adapters.endpoint import DTYPES, LATE_S, Endpoint, Outputs, RegionLost, Stats
+from secondlook.adapters.endpoint import LATE_S, Endpoint, Outputs, RegionLost, Stats
 from secondlook.adapters.slots import PREFIX as OUR_REGIONS
 from secondlook.adapters.slots import Region, Slot, is_alive, probe, remove_leftovers
 from secondlook.backoff import Backoff
 from secondlook.errors import (
     ConfigError,
     ModelError,
-    ModelMismatch,
     SecondLookError,
     TritonTimeout,
     TritonUnavailable,
 )
-from secondlook.model_fit import Answers, spec_of
+from secondlook.model_fit import Answers, ready_version, spec_of
 from secondlook.model_spec import ModelParameters, ModelSpec, Tensor
 
 log = logging.getLogger(__name__)
 
 _ASK_S: Final = 5.0  # for questions that run no model
+_FORGET_S: Final = 1.0  # the server may be as good as dead, and we are to end soon
 _REMIND_S: Final = 30.0
 _CHANNEL: Final = [
     ("grpc.max_send_message_length", 2**31 - 1),
@@ -102,13 +102,9 @@ class Triton:
             ConfigError: Shared memory is demanded, and this server cannot see ours.
         """
         again = partial(self.describe, name, version, overrides, answers)
+        spec = await self._wait_for(name, again)
         endpoint = Endpoint(
-            self,
-            await self._wait_for(name, again),
-            again,
-            in_flight=in_flight,
-            batch=batch,
-            deadline_s=self._deadline_s,
+            self, spec, again, in_flight=in_flight, batch=batch, deadline_s=self._deadline_s
         )
         self._endpoints.append(endpoint)
         return endpoint
@@ -126,17 +122,15 @@ class Triton:
             ModelMismatch: There is no such model, or it cannot be used.
             TritonUnavailable: The server does not answer, or is still loading the model.
         """
-        await self._require_loaded(name, version)
+        index = await self.ask(
+            self._client.get_model_repository_index(as_json=True, client_timeout=_ASK_S)
+        )
+        models = index.get("models", ())
+        found = ready_version(models, name, version, where=f"Triton at {self.url}")
         config = await self.ask(
-            self._client.get_model_config(name, version, as_json=True, client_timeout=_ASK_S)
+            self._client.get_model_config(name, found, as_json=True, client_timeout=_ASK_S)
         )
-        facts = await self.ask(
-            self._client.get_model_metadata(name, version, as_json=True, client_timeout=_ASK_S)
-        )
-        newest = max(facts.get("versions", ["1"]), key=lambda v: (len(v), v))
-        return spec_of(
-            config["config"], version=version or newest, overrides=overrides, answers=answers
-        )
+        return spec_of(config["config"], version=found, overrides=overrides, answers=answers)
 
     async def infer(
         self, spec: ModelSpec, slot: Slot, count: int, *, shared: bool, timeout_s: float
@@ -144,7 +138,7 @@ class Triton:
         """Run the first `count` images of a slot; `Endpoint.infer` is the one to use.
 
         Raises:
-            TritonUnavailable, TritonTimeout, ModelError: As in `error_for`, or an empty answer.
+            SecondLookError: As in `error_for`; ModelError for an empty answer, too.
         """
         images = slot.images[:count]
         lead = images.shape if spec.max_batch_size or spec.batch_in_shape else images.shape[1:]
@@ -153,9 +147,8 @@ class Triton:
         if shared and slot.region is not None:
             given.set_shared_memory(slot.region.name, images.nbytes)
             for tensor in spec.outputs:
-                if tensor.name in slot.offsets:
-                    size = count * math.prod(tensor.shape) * DTYPES[tensor.datatype]().itemsize
-                    begin = slot.offsets[tensor.name]
+                size = count * math.prod(tensor.shape) * tensor.dtype.itemsize
+                if begin := slot.offsets.get(tensor.name):
                     asked[tensor.name].set_shared_memory(slot.region.name, size, begin)
         else:
             given.set_data_from_numpy(images.reshape(lead))
@@ -189,8 +182,9 @@ class Triton:
 
     def error_for(self, error: InferenceServerException) -> SecondLookError:
         """Return our error for one of tritonclient's."""
-        # The rest of the text are stack frames of the server.
-        text = str(error.message()).strip().split("\n", 1)[0]
+        text = str(error.message()).strip().split("\n", 1)[0]  # without its stack frames
+        if text.startswith("failed to connect"):
+            text = text.rpartition(": ")[2]
         match str(error.status()).removeprefix("StatusCode."):
             case "NOT_FOUND" if "shared memory region" in text:
                 return RegionLost(f"Triton at {self.url} was restarted: {text}")
@@ -208,12 +202,7 @@ class Triton:
         task.add_done_callback(self._chores.discard)
 
     async def register(self, region: Region) -> None:
-        """Show a region to the server; it may know it already.
-
-        Raises:
-            TritonUnavailable: The server does not answer.
-            ModelError: The server cannot see it.
-        """
+        """Show a region to the server; raises ModelError when the server cannot see it."""
         try:
             await self._client.register_system_shared_memory(
                 region.name, f"/{region.name}", region.size, client_timeout=_ASK_S
@@ -226,7 +215,7 @@ class Triton:
         """Let the server drop a region; only when no call can be using it any more."""
         await asyncio.sleep(after_s)
         with contextlib.suppress(InferenceServerException):
-            await self._client.unregister_system_shared_memory(name, client_timeout=_ASK_S)
+            await self._client.unregister_system_shared_memory(name, client_timeout=_FORGET_S)
 
     async def _wait_for(self, name: str, describe: Callable[[], Awaitable[ModelSpec]]) -> ModelSpec:
         backoff, loop = Backoff(), asyncio.get_running_loop()
@@ -242,25 +231,6 @@ class Triton:
                 await asyncio.sleep(backoff.next_s())
             else:
                 return spec
-
-    async def _require_loaded(self, name: str, version: str) -> None:
-        index = await self.ask(
-            self._client.get_model_repository_index(as_json=True, client_timeout=_ASK_S)
-        )
-        models = index.get("models", [])
-        mine = [m for m in models if m["name"] == name and version in ("", m.get("version", ""))]
-        if any(m.get("state") == "READY" for m in mine):
-            return
-        where = f"Triton at {self.url}"
-        wanted = f"{name!r} version {version}" if version else repr(name)
-        if not mine:
-            others = ", ".join(sorted({m["name"] for m in models})) or "none at all"
-            raise ModelMismatch(f"{where} has no model {wanted}; it has {others}")
-        for reason in (m.get("reason", "") for m in mine if m.get("state") == "UNAVAILABLE"):
-            if reason and reason != "unloaded":
-                first = reason.split("\n", 1)[0].removeprefix("Internal: ")
-                raise ModelMismatch(f"{where} could not load the model {wanted}: {first}")
-        raise TritonUnavailable(f"{where} has not loaded the model {wanted}")
 
     async def _look_for_shared_memory(self) -> None:
         if self._looked or self._wish == "off":
@@ -292,8 +262,8 @@ class Triton:
             status = await self._client.get_system_shared_memory_status(
                 as_json=True, client_timeout=_ASK_S
             )
-            known = (name for name in status.get("regions", {}) if name.startswith(OUR_REGIONS))
-            dead = [name for name in known if not is_alive(name)]
+            known = status.get("regions", {})
+            dead = [n for n in known if n.startswith(OUR_REGIONS) and not is_alive(n)]
             if dead:
                 await asyncio.sleep(2 * LATE_S)
             for name in dead:
@@ -317,15 +287,13 @@ def _answer(
     shape = tuple(result.get_output(tensor.name).shape)
     if not (spec.max_batch_size or spec.batch_in_shape):
         shape = (1, *shape)
-    if not shape or shape[0] != count or 0 in shape:
-        raise ModelError(f"output {tensor.name!r} has the shape {list(shape)} for {count} images")
-    if shared and tensor.name in slot.offsets:
-        return slot.output(tensor.name, DTYPES[tensor.datatype], shape).copy()
-    try:
-        array: NDArray[Any] = result.as_numpy(tensor.name)
-        return array.reshape(shape)
-    except ValueError:
-        raise ModelError(
-            f"output {tensor.name!r} came back empty; a Python backend with numpy 2 does that: "
-            "its environment needs numpy < 2"
-        ) from None
+    if shape and shape[0] == count and 0 not in shape:
+        if shared and tensor.name in slot.offsets:
+            return slot.output(tensor.name, tensor.dtype, shape).copy()
+        with contextlib.suppress(ValueError):  # fewer values than the shape says
+            array: NDArray[Any] = result.as_numpy(tensor.name)
+            return array.reshape(shape)
+    raise ModelError(
+        f"output {tensor.name!r} is empty or misshapen, {list(shape)} for {count} images; "
+        "a Python backend answers with nothing when its environment has numpy 2"
+    )
