@@ -15,6 +15,8 @@ from secondlook.local.watching import Run
 
 LOSSES = ("dropped", "overwritten", "shed", "expired")
 """Words in the names of counters that count what was lost on the way."""
+ON_PURPOSE = ("paced", "motion")
+"""Causes that are settings: the source gives more than `fps`, or nothing moved."""
 
 
 async def dropped(metrics: Mapping[str, str]) -> Counter[str]:
@@ -30,8 +32,9 @@ async def dropped(metrics: Mapping[str, str]) -> Counter[str]:
             if family.type != "counter" or not any(word in family.name for word in LOSSES):
                 continue
             for sample in family.samples:
-                if sample.name.endswith("_total") and sample.value:
-                    cause = sample.labels.get("cause") or family.name.removeprefix("secondlook_")
+                cause = sample.labels.get("cause") or family.name.removeprefix("secondlook_")
+                counts = sample.name.endswith("_total") and cause not in ON_PURPOSE
+                if counts and sample.value:
                     lost[f"{service}: {cause}"] += int(sample.value)
     return lost
 
