@@ -360,10 +360,22 @@ class Config(Section):
     """Where the day begins that the counters count."""
 
 
+def _placed(source: SecretStr, base: Path) -> SecretStr:
+    scheme, _, rest = source.get_secret_value().partition(":")
+    place, mark, options = rest.partition("?")
+    if scheme not in ("file", "folder") or not place:
+        return source
+    return SecretStr(f"{scheme}:{base / Path(place).expanduser()}{mark}{options}")
+
+
 def resolved(value: Any, base: Path) -> Any:  # noqa: ANN401 - walks any part of the configuration
     """Return a part of the configuration with its relative paths taken from `base`."""
     if isinstance(value, Path):
         return value if value.is_absolute() else base / value
+    if isinstance(value, dict):
+        return {key: resolved(part, base) for key, part in value.items()}
+    if isinstance(value, Camera):
+        return value.model_copy(update={"source": _placed(value.source, base)})
     if isinstance(value, Section):
         changed = {name: resolved(getattr(value, name), base) for name in type(value).model_fields}
         return value.model_copy(update=changed)

@@ -5,7 +5,9 @@ import os
 import signal
 import sys
 import textwrap
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -24,7 +26,9 @@ def program(folder: Path, body: str, name: str = "camera") -> str:
         textwrap.dedent(
             """
             import os, sys, time, random
-            from pathlib import Path
+            from functools import partial
+from pathlib import Path
+from typing import Any
             here = Path(__file__).parent
 
             def send(level=None):
@@ -224,7 +228,7 @@ async def test_bad_sources_stay_offline_with_a_sentence_and_harm_nobody(broker, 
     (tmp_path / "empty.mp4").touch()
     (tmp_path / "papers").mkdir()
     (tmp_path / "papers" / "a.txt").write_text("no picture")
-    cameras = {
+    cameras: dict[str, dict[str, Any]] = {
         "diary": {"source": f"file:{tmp_path}/diary.mp4"},
         "empty": {"source": f"file:{tmp_path}/empty.mp4"},
         "papers": {"source": f"folder:{tmp_path}/papers?loop=1&fps=50", "fps": 50},
@@ -240,7 +244,7 @@ async def test_bad_sources_stay_offline_with_a_sentence_and_harm_nobody(broker, 
             "camera papers: a.txt is no picture",
             "camera away is offline: nothing answers at 127.0.0.1:9",
         ):
-            await run.until(lambda words=words: run.said(words))
+            await run.until(partial(run.said, words))
         assert run.heard.statuses()[-1] == "online"
         for camera in ("diary", "empty", "papers", "away"):
             assert run.heard.statuses(camera) == ["offline"]

@@ -4,6 +4,7 @@ import contextlib
 import signal
 import subprocess
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -35,7 +36,7 @@ def clip(tmp_path_factory) -> Path:
     if asked.returncode:
         why = asked.stderr.strip().splitlines()[-1]
         pytest.skip(f"no RTSP server ({why}); install the packages of tests/apt-packages.txt")
-    path = tmp_path_factory.mktemp("rtsp") / "clip.mp4"
+    path: Path = tmp_path_factory.mktemp("rtsp") / "clip.mp4"
     subprocess.run([PYTHON, str(SERVER), "make", str(path)], check=True, timeout=90)
     return path
 
@@ -145,11 +146,8 @@ async def test_a_wrong_password_is_told_without_repeating_it(broker, clip, tmp_p
         async with service(broker, tmp_path, cameras) as run:
             await run.until(lambda: run.heard.frames("right"))
             for camera in ("wrong", "none"):
-                await run.until(
-                    lambda camera=camera: run.said(
-                        f"camera {camera} is offline: 127.0.0.1:{locked.port} refuses the username"
-                    )
-                )
+                why = f"127.0.0.1:{locked.port} refuses the username"
+                await run.until(partial(run.said, f"camera {camera} is offline: {why}"))
                 assert run.heard.statuses(camera) == ["offline"]
             assert run.said("hunter2") == run.said("sesame") == 0
 

@@ -26,7 +26,7 @@ def folder(path: Path, *, loop: bool = False, fps: float | None = None) -> Opene
 
 
 def times(source: Source, most: int = 10_000, *, until_end: bool = True) -> list[int]:
-    found = []
+    found: list[int] = []
     try:
         while len(found) < most:
             found.append(source.grab())

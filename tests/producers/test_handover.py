@@ -66,9 +66,12 @@ def test_taking_from_an_empty_one_gives_up_in_time() -> None:
 
 def test_counts_are_given_out_once() -> None:
     tally = Tally()
-    threads = [
-        threading.Thread(target=lambda: [tally.add("seen") for _ in range(1000)]) for _ in range(4)
-    ]
+
+    def count() -> None:
+        for _ in range(1000):
+            tally.add("seen")
+
+    threads = [threading.Thread(target=count) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:

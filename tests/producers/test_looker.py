@@ -1,6 +1,7 @@
 """What happens to a picture before it is announced."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from producers.capture.looker import FULL_AFTER_S, Looker
 from producers.reports import Blind, Captured, Opened, Order, Seeing
 from secondlook.config import Motion
 from secondlook.errors import StoreFull, StoreTooSmall
+from secondlook.messages import FrameRef
 
 S = 1_000_000_000
 LEFT_HALF = [(0.0, 0.0), (0.5, 0.0), (0.5, 1.0), (0.0, 1.0)]
@@ -19,7 +21,7 @@ class Store:
     """Keeps what it is given; `trouble` is raised instead."""
 
     def __init__(self) -> None:
-        self.frames: list[tuple[object, np.ndarray]] = []
+        self.frames: list[tuple[FrameRef, np.ndarray]] = []
         self.trouble: Exception | None = None
 
     def write(self, ref, image) -> None:
@@ -37,10 +39,10 @@ class Bench:
 
     def __init__(self, **changes) -> None:
         self.now = 0.0
-        self.reports: list[object] = []
+        self.reports: list[Any] = []
         self.store = Store()
         self.tally = Tally()
-        given = {
+        given: dict[str, Any] = {
             "camera": "yard",
             "address": "synthetic:",
             "fps": 5,
@@ -178,8 +180,7 @@ def test_a_full_store_drops_the_frame_and_says_blind_when_it_stays_full() -> Non
     assert bench.tally.take() == {"seen": 3, "store_full": 2}
     bench.store.trouble = None
     bench.take(noisy(3), 3)
-    assert isinstance(bench.reports[-2], Seeing)
-    assert bench.reports[-1] == Captured(ref=bench.store.frames[-1][0])
+    assert bench.reports[-2:] == [Seeing(), Captured(ref=bench.store.frames[-1][0])]
     assert [r.sequence for r, _ in bench.store.frames] == [0, 1]
 
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from producers.capture.handover import Handover, Picture, Tally
 from producers.capture.reader import DAMAGED_IN_A_ROW, Reader
@@ -17,7 +18,7 @@ class Scripted:
     """A source whose pictures are numbers; an exception is raised where it stands."""
 
     may_stand_still = False
-    fps = None
+    fps: float | None = None
 
     def __init__(self, *script: int | Exception, live: bool = True) -> None:
         self.live = live
@@ -34,7 +35,7 @@ class Scripted:
         self._at = self._at + 10 if isinstance(step, Damaged) else step
         return self._at * MS
 
-    def picture(self):
+    def picture(self) -> NDArray[np.uint8]:
         if self._picture:
             raise self._picture
         return np.zeros((16, 16, 3), np.uint8)
@@ -57,7 +58,8 @@ class Recorded(Handover):
 
 def read(*sources: Scripted | Exception, fps: float = 1000.0):
     """Run a reader over these sources; return what it handed over, its waits and its tally."""
-    left, waits, handover, tally = list(sources), [], Recorded(), Tally()
+    left, handover, tally = list(sources), Recorded(), Tally()
+    waits: list[float] = []
 
     def open_next():
         source = left.pop(0)
@@ -111,7 +113,7 @@ def test_pictures_beyond_the_pace_are_counted_and_not_converted() -> None:
     class Costly(Scripted):
         converted = 0
 
-        def picture(self):
+        def picture(self) -> NDArray[np.uint8]:
             self.converted += 1
             return super().picture()
 
@@ -153,7 +155,7 @@ def test_a_picture_is_stamped_before_it_is_converted(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr("producers.capture.reader.time.time_ns", lambda: now[0])
 
     class Slow(Scripted):
-        def picture(self):
+        def picture(self) -> NDArray[np.uint8]:
             now[0] += 1_000_000_000
             return super().picture()
 

@@ -130,7 +130,7 @@ def test_fewer_than_four_frames_stop_the_start_and_say_what_to_set(store) -> Non
 def test_a_filesystem_that_is_too_small_is_named(store, monkeypatch) -> None:
     real = os.statvfs("/")
     tiny = os.statvfs_result((512, 512, 10, *real[3:]))
-    monkeypatch.setattr(frames.os, "statvfs", lambda _: tiny)
+    monkeypatch.setattr("secondlook.adapters.frames.os.statvfs", lambda _: tiny)
     writer = FrameWriter(store, "yard", 100 * SIZE)
     with pytest.raises(StoreTooSmall, match=r"frames\.directory.*shm_size"):
         writer.write(ref_of(1), picture(1))
@@ -139,7 +139,7 @@ def test_a_filesystem_that_is_too_small_is_named(store, monkeypatch) -> None:
 def test_the_budget_shrinks_to_what_the_filesystem_holds(store, monkeypatch) -> None:
     real = os.statvfs("/")
     small = os.statvfs_result((SIZE, SIZE, 12, *real[3:]))
-    monkeypatch.setattr(frames.os, "statvfs", lambda _: small)
+    monkeypatch.setattr("secondlook.adapters.frames.os.statvfs", lambda _: small)
     writer = FrameWriter(store, "yard", 1000 * SIZE, cameras=2)
     for number in range(1, 21):
         writer.write(ref_of(number), picture(number))
