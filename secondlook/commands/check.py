@@ -8,6 +8,7 @@ import click
 from rich.console import Console
 
 from secondlook.commands import options
+from secondlook.commands.lines import count
 from secondlook.commands.starting import start_all
 from secondlook.commands.trying import Report, try_broker, try_models, try_sources
 from secondlook.config import Mqtt, TritonServer
@@ -51,7 +52,7 @@ def command(
     config = load(config_path, overrides)
     console = Console()
     report = Report(console)
-    report.good(f"configuration {config_path}: {len(config.cameras)} cameras")
+    report.good(f"configuration {config_path}: {count(config.cameras, 'camera')}")
     wish = Wish(
         config_path=config_path,
         config=config,

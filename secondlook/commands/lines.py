@@ -1,5 +1,7 @@
 """How logs, verdicts and alerts look in the terminal."""
 
+from collections.abc import Sized
+
 from rich.console import Console
 from rich.text import Text
 
@@ -13,6 +15,11 @@ COLOURS = {
     "classifier": "green",
 }
 OUTCOMES = {"confirmed": "bold red", "rejected": "green", "uncertain": "yellow"}
+
+
+def count(things: Sized, word: str) -> str:
+    """Return how many there are, with the word for them."""
+    return f"{len(things)} {word}" if len(things) == 1 else f"{len(things)} {word}s"
 
 
 def log_line(name: str, line: str) -> Text:

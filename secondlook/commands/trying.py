@@ -14,6 +14,7 @@ from rich.console import Console
 
 from secondlook.adapters.bus import Bus
 from secondlook.adapters.triton import Triton
+from secondlook.commands.lines import count
 from secondlook.config import Classifier, Config, Detector, Mqtt, TritonServer
 from secondlook.errors import SecondLookError
 from secondlook.local.stack import Wish, is_local
@@ -127,7 +128,7 @@ async def _try_model(
 def _described(spec: ModelSpec) -> str:
     height, width = spec.input_size
     labels = spec.parameters.labels or ()
-    return f"{spec.input.datatype} {width}x{height}, {len(labels)} labels"
+    return f"{spec.input.datatype} {width}x{height}, {count(labels, 'label')}"
 
 
 async def try_sources(wish: Wish, pictures: Path, report: Report) -> None:

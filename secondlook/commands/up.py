@@ -8,7 +8,7 @@ import click
 from rich.console import Console
 
 from secondlook.commands import options
-from secondlook.commands.lines import log_line, show
+from secondlook.commands.lines import count, log_line, show
 from secondlook.commands.starting import start_all
 from secondlook.config import Config
 from secondlook.config_file import load
@@ -84,7 +84,7 @@ def _introduce(stack: Stack, config: Config, wish: Wish, console: Console) -> No
     host, port, root = stack.mqtt.host, stack.mqtt.port, stack.mqtt.root
     owner = "its own" if wish.own_broker else "the configured one"
     lines = [
-        f"{len(config.cameras)} cameras: {', '.join(config.cameras)}",
+        f"{count(config.cameras, 'camera')}: {', '.join(config.cameras)}",
         f"broker: {host}:{port} ({owner})",
         f"Triton: {stack.triton.url} ({'its own' if wish.own_triton else 'the configured one'})",
         "alerts: secondlook alerts   or, with any MQTT client:",

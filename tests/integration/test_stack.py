@@ -211,3 +211,16 @@ async def test_other_programs_find_the_broker(up: Up, folder: Path) -> None:
 
     assert json.loads(await asyncio.to_thread(path.read_text))["port"] == mqtt.port
     assert await up.end() == 0
+
+
+async def test_check_tries_the_broker_and_models_that_up_would_start(folder: Path) -> None:
+    arguments = ("check", "--embedded", "--models", "models")
+
+    code, said = await run(folder, *arguments)
+    assert code == 0, said
+    assert "ok     detector model yolov5, version 1" in said
+    assert "ok     camera yard: 640x360" in said
+
+    code, said = await run(folder, *arguments, "--set", "alerts.labels=[knife]")
+    assert code == 1, said
+    assert "wrong  classifier model efficientnet_b0 knows small_gun" in said
