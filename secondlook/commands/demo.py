@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -145,6 +146,8 @@ async def _demo(wish: Wish, folder: Path, session: Session, verbose: bool) -> Ju
     async with running(wish, folder, say) as stack:
         console = session.console
         console.print("[bold]Second Look demo[/]")
+        # It would warn that there is no broker yet.
+        logging.getLogger("secondlook.adapters.bus").setLevel(logging.ERROR)
         async with Bus(stack.mqtt, service="demo") as bus:
             listeners = _listen(bus, session)
             try:

@@ -23,6 +23,8 @@ Say = Callable[[str, str], None]
 TETHER = Path(__file__).with_name("tether.py")
 SETTLED_S = 30.0
 """A part that ran this long is given the shortest wait again when it dies."""
+MOST_STARTS = 5
+"""A part that is not ready by then will not be."""
 LONGEST_LINE = 1 << 20
 
 
@@ -82,7 +84,7 @@ class Supervisor:
         """Wait until a part is ready; return the seconds that took.
 
         Raises:
-            PartFailed: It was not ready in time, or cannot run at all.
+            PartFailed: It was not ready in time, keeps dying, or cannot run at all.
         """
         loop = asyncio.get_running_loop()
         began = loop.time()
@@ -90,6 +92,8 @@ class Supervisor:
         while not (self.pid(name) and await kept.part.is_ready()):
             if self.failed.done():
                 raise self.failed.result()
+            if self.starts.get(name, 0) > MOST_STARTS:
+                raise PartFailed(self._with_lines(name, f"ended {MOST_STARTS} times"))
             if loop.time() - began > timeout_s:
                 raise PartFailed(self._with_lines(name, f"is not ready after {timeout_s:.0f} s"))
             await asyncio.sleep(0.1)
@@ -171,7 +175,8 @@ class Supervisor:
                     self._say(part.name, line)
 
     def _with_lines(self, name: str, what: str) -> str:
-        said = [line for line in self._kept[name].last_lines if line.strip()]
+        # Each line once: a part that keeps dying repeats itself.
+        said = dict.fromkeys(line for line in self._kept[name].last_lines if line.strip())
         return "\n    ".join([f"{name} {what}" + ("; its last lines:" if said else ""), *said])
 
 

@@ -192,6 +192,15 @@ async def test_a_part_that_is_not_ready_in_time_is_said_with_its_last_lines(
         await supervisor.ready("one", timeout_s=0.2)
 
 
+async def test_a_part_that_keeps_dying_is_given_up_while_starting(
+    supervisor: Supervisor, said: Said
+) -> None:
+    supervisor.start(part("one", "print('no such thing'); raise SystemExit(1)", is_ready=never))
+
+    with pytest.raises(PartFailed, match=r"^one ended 5 times; its last lines:\n +no such thing$"):
+        await supervisor.ready("one", timeout_s=60)
+
+
 async def test_an_endless_line_does_not_stop_the_relay(supervisor: Supervisor, said: Said) -> None:
     code = "import sys; sys.stdout.write('x' * 3_000_000 + '\\nafter\\n'); sys.stdout.flush()"
     supervisor.start(part("one", f"{code}; import time; time.sleep(600)"))
