@@ -24,7 +24,7 @@ async def start_all(
     """
 
     def tell(line: str) -> None:
-        console.print(f"  {line}", highlight=False, markup=False)
+        console.print(f"  {line}", highlight=False, markup=False, soft_wrap=True)
 
     started: list[str] = []
     if wish.own_broker:

@@ -95,4 +95,4 @@ def _introduce(stack: Stack, config: Config, wish: Wish, console: Console) -> No
     if wish.own_broker and (config.mqtt.username or config.mqtt.tls):
         lines.append("the embedded broker asks for no password and no TLS: it is loopback only")
     for line in lines:
-        console.print(f"  {line}", highlight=False, markup=False)
+        console.print(f"  {line}", highlight=False, markup=False, soft_wrap=True)
