@@ -9,7 +9,7 @@ import json
 import logging
 import sqlite3
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
@@ -214,9 +214,23 @@ def put(db: sqlite3.Connection, messages: Sequence[Outgoing], now_ns: int) -> No
     )
 
 
-def forget_retained(db: sqlite3.Connection, topic: Topic[Any]) -> None:
-    """Say nothing of this topic on the next connect: what was retained may be wrong."""
-    db.execute("DELETE FROM retained WHERE topic = ?", (topic.pattern,))
+def stale_states(db: sqlite3.Connection, known: Collection[tuple[str, str]]) -> list[Outgoing]:
+    """Return `OFF` for states that were said of cameras and labels that are configured no more.
+
+    Args:
+        db: The database.
+        known: Camera and label of every state that is said from now on.
+    """
+    rows = db.execute(
+        "SELECT levels FROM retained WHERE topic = ? AND payload <> ?",
+        (topics.STATE.pattern, b"OFF"),
+    )
+    found = [json.loads(levels) for (levels,) in rows]
+    return [
+        outgoing(topics.STATE, "OFF", **levels)
+        for levels in found
+        if (levels["camera"], levels["label"]) not in known
+    ]
 
 
 def _undelivered(db: sqlite3.Connection) -> tuple[list[Row], int, int | None]:

@@ -3,6 +3,8 @@
 import logging
 from collections import Counter
 
+import cv2
+
 from classifier_svc.episodes import Changed
 from classifier_svc.pictures import placeholder, read_crop, snapshot
 from secondlook.adapters.frames import FrameReader
@@ -35,14 +37,15 @@ class Snapshots:
         try:
             image = self._frames.read(shown.frame)
             drawn = snapshot(image, shown.box, text, episode.snapshot_id)
-        except FrameExpired:
-            log.debug("%s is gone; its snapshot is drawn from the crop", shown.frame.id)
+        except (FrameExpired, cv2.error) as error:
+            # Whatever is wrong with a picture must not keep its alert from being said.
+            log.debug("the snapshot is drawn from the crop: %s", error)
         else:
             self.counts["frame"] += 1
             return drawn
         try:
             drawn = snapshot(read_crop(crop or b""), None, text, episode.snapshot_id)
-        except Unreadable:
+        except (Unreadable, cv2.error):
             self.counts["none"] += 1
             return placeholder(f"{text} (picture gone)", episode.snapshot_id)
         self.counts["crop"] += 1

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from classifier_svc.alerts import test_alerts
-from classifier_svc.outbox import Outbox, Outgoing, forget_retained, outgoing, purge, put
+from classifier_svc.outbox import Outbox, Outgoing, outgoing, purge, put, stale_states
 from classifier_svc.schema import MIGRATIONS
 from secondlook import topics
 from secondlook.adapters.database import Database
@@ -159,17 +159,16 @@ async def test_a_new_broker_is_told_what_it_should_have_retained_after_what_wait
     assert not any(path.startswith("alerts") for path in broker.paths())
 
 
-async def test_what_is_forgotten_is_not_said_again(database: Database) -> None:
+async def test_a_state_of_what_is_configured_no_more_is_put_off(database: Database) -> None:
     broker = Broker()
-    await put_in(database, messages())
+    await put_in(database, [*messages(), outgoing(topics.STATE, "OFF", camera="old", label="b")])
     async with running(database, broker, Clock()) as outbox:
-        await until(lambda: len(broker.taken) == 4)
+        await until(lambda: len(broker.taken) == 5)
         await until(lambda: outbox.depth == 0)
-        await database.write(lambda db: forget_retained(db, topics.STATE))
-        broker.taken.clear()
-        await outbox.connected()
-        await until(lambda: outbox.counts["republished"] == 2)
-    assert "state/yard/big_gun" not in broker.paths()
+    nothing = await database.read(lambda db: stale_states(db, {("yard", "big_gun")}))
+    assert nothing == []
+    ghosts = await database.read(lambda db: stale_states(db, {("yard", "small_gun")}))
+    assert ghosts == [outgoing(topics.STATE, "OFF", camera="yard", label="big_gun")]
 
 
 async def test_a_refused_snapshot_does_not_hold_up_alerts_for_ever(

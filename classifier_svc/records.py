@@ -1,0 +1,52 @@
+"""The database rows behind the desk: memory, heartbeat, feedback. Decides nothing."""
+
+import sqlite3
+from collections.abc import Sequence
+
+from secondlook.messages import Feedback
+
+Change = tuple[str, str, str, bytes | None]
+"""camera, kind, key and value; None: forget it."""
+
+
+def load_memory(db: sqlite3.Connection) -> list[tuple[str, str, str, bytes]]:
+    """Return everything that is remembered: camera, kind, key, value."""
+    return db.execute("SELECT camera, kind, key, value FROM memory").fetchall()
+
+
+def save_memory(db: sqlite3.Connection, changes: Sequence[Change]) -> None:
+    """Store what changed."""
+    for camera, kind, key, value in changes:
+        if value is None:
+            db.execute(
+                "DELETE FROM memory WHERE camera = ? AND kind = ? AND key = ?", (camera, kind, key)
+            )
+        else:
+            db.execute(
+                "INSERT INTO memory (camera, kind, key, value) VALUES (?, ?, ?, ?)"
+                " ON CONFLICT DO UPDATE SET value = excluded.value",
+                (camera, kind, key, value),
+            )
+
+
+def last_heartbeat(db: sqlite3.Connection) -> int | None:
+    """Return the Unix time at which the process before this one last lived."""
+    row = db.execute("SELECT at_ns FROM heartbeat").fetchone()
+    return None if row is None else int(row[0])
+
+
+def beat(db: sqlite3.Connection, now_ns: int) -> None:
+    """Note that this process lives."""
+    db.execute(
+        "INSERT INTO heartbeat (one, at_ns) VALUES (1, ?)"
+        " ON CONFLICT DO UPDATE SET at_ns = excluded.at_ns",
+        (now_ns,),
+    )
+
+
+def add_feedback(db: sqlite3.Connection, feedback: Feedback, now_ns: int) -> None:
+    """Store what an alert really was."""
+    db.execute(
+        "INSERT INTO feedback (alert_id, truth, label, at_ns) VALUES (?, ?, ?, ?)",
+        (feedback.id, feedback.truth, feedback.label, now_ns),
+    )

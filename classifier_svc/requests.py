@@ -1,0 +1,132 @@
+"""What consumers ask for: the alerts again, a test, a note of what an alert really was."""
+
+import asyncio
+import logging
+import time
+
+from pydantic import JsonValue, ValidationError
+
+from classifier_svc.desk import Desk
+from classifier_svc.metrics import Metrics
+from classifier_svc.outbox import Outbox
+from classifier_svc.records import add_feedback
+from secondlook import topics
+from secondlook.adapters.bus import Bus
+from secondlook.adapters.database import Database
+from secondlook.adapters.subscriptions import Delivery
+from secondlook.config import Config
+from secondlook.errors import DatabaseError, NotConnected, Unreadable
+from secondlook.messages import Replay, TestAlertCommand, summarise
+
+log = logging.getLogger(__name__)
+
+REPLAYS_AT_ONCE = 4
+REPLAY_LIMIT_S = 60.0
+KEYS = ("armed", "confirm_score", "cooldown_s", "test_alert")
+
+
+class Requests:
+    """Answers consumers.
+
+    Args:
+        config: The whole configuration.
+        bus: Not open yet.
+        database: Open.
+        desk: Sends test alerts.
+        outbox: Replays.
+        metrics: Where requests are counted.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        *,
+        bus: Bus,
+        database: Database,
+        desk: Desk,
+        outbox: Outbox,
+        metrics: Metrics,
+    ) -> None:
+        self._config = config
+        self._replay_requests = bus.subscribe(topics.REPLAY, limit=100)
+        self._feedback = bus.subscribe(topics.FEEDBACK, manual_ack=True)
+        self._commands = bus.subscribe(topics.SET)
+        self._database = database
+        self._desk = desk
+        self._outbox = outbox
+        self._metrics = metrics
+        self._replays = asyncio.Semaphore(REPLAYS_AT_ONCE)
+
+    async def hear_replay(self) -> None:
+        """Answer `replay` for ever."""
+        async with asyncio.TaskGroup() as group:
+            async for delivery in self._replay_requests:
+                if self._replays.locked():
+                    # It asks again when no `end` comes.
+                    self._metrics.replays.labels("busy").inc()
+                    continue
+                await self._replays.acquire()
+                group.create_task(self._replay(delivery.message))
+
+    async def _replay(self, request: Replay) -> None:
+        try:
+            async with asyncio.timeout(REPLAY_LIMIT_S):
+                await self._outbox.replay(request)
+        except (NotConnected, DatabaseError, TimeoutError) as error:
+            log.warning("the replay for %s was cut short: %s", request.client, error)
+            self._metrics.replays.labels("cut").inc()
+        else:
+            self._metrics.replays.labels("answered").inc()
+        finally:
+            self._replays.release()
+
+    async def hear_feedback(self) -> None:
+        """Store `feedback` for ever; a message is acknowledged once it is stored."""
+        async for delivery in self._feedback:
+            feedback, now_ns = delivery.message, time.time_ns()
+            try:
+                await self._database.write(lambda db: add_feedback(db, feedback, now_ns))  # noqa: B023 - run before the next one is taken
+            except DatabaseError as error:
+                log.warning("feedback on %s could not be stored: %s", feedback.id, error)
+                self._metrics.feedback.labels("lost").inc()
+            else:
+                self._metrics.feedback.labels(feedback.truth).inc()
+            delivery.ack()
+
+    async def hear_commands(self) -> None:
+        """Obey `set/<camera>/<key>` for ever."""
+        async for delivery in self._commands:
+            key = delivery.levels["key"]
+            try:
+                outcome = await self._obey(delivery)
+            except Unreadable as error:
+                outcome = "refused"
+                log.warning("set/%s/%s is refused: %s", delivery.levels["camera"], key, error)
+            self._metrics.commands.labels(key if key in KEYS else "unknown", outcome).inc()
+
+    async def _obey(self, delivery: Delivery[JsonValue]) -> str:
+        """Carry out a command; return how that went.
+
+        Raises:
+            Unreadable: It is refused; the text says why.
+        """
+        camera, key = delivery.levels["camera"], delivery.levels["key"]
+        if delivery.retained:
+            raise Unreadable("it was retained, and a command must not be obeyed again later")
+        if camera not in self._config.cameras:
+            raise Unreadable("no such camera")
+        if key not in KEYS:
+            raise Unreadable(f"no such key; there are {', '.join(KEYS)}")
+        if key != "test_alert":
+            log.warning("set/%s/%s is not supported yet", camera, key)
+            return "not_supported"
+        given = delivery.message if isinstance(delivery.message, dict) else {}
+        try:
+            command = TestAlertCommand.model_validate(given)
+        except ValidationError as error:
+            raise Unreadable(summarise(error)) from error
+        labels = self._config.alerts.labels
+        if command.label is not None and command.label not in labels:
+            raise Unreadable(f"{command.label} is not among alerts.labels: {', '.join(labels)}")
+        await self._desk.test_alert(camera, command.label or labels[0])
+        return "done"
