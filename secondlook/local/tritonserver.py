@@ -77,8 +77,6 @@ def command(
     env = {k: v for k, v in os.environ.items() if not k.startswith(("PYTHON", "VIRTUAL_ENV"))}
     env["PATH"] = f"{home.path / 'bin'}:{env.get('PATH', os.defpath)}"
     env["LD_LIBRARY_PATH"] = f"{home.packages / 'nvidia_pytriton.libs'}:{home.library}"
-    # Nothing is to be written into the model repository, and output comes as it is made.
-    env |= {"PYTHONDONTWRITEBYTECODE": "1", "PYTHONUNBUFFERED": "1"}
     return argv, env
 
 
