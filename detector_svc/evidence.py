@@ -26,6 +26,8 @@ class Found:
 
     messages: tuple[Crop | TrackEnded, ...]
     """In the order in which they must be sent."""
+    detections: int
+    """How many counted, after zones."""
     looks: Counter[str]
     """Crops by cause."""
     skipped: Counter[str]
@@ -94,7 +96,7 @@ class Evidence:
             if crop is not None:
                 looks[crop.cause] += 1
                 messages.append(crop)
-        return Found(tuple(messages), looks, skipped)
+        return Found(tuple(messages), len(counted), looks, skipped)
 
     def end(self) -> list[Crop | TrackEnded]:
         """End every track: the camera is gone."""

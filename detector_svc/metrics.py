@@ -28,7 +28,7 @@ class Metrics:
             "camera",
             "cause",
         )
-        self.detections = counter("detections", "Detections after NMS", "camera")
+        self.detections = counter("detections", "Detections after NMS and zones", "camera")
         self.invalid = counter("detections_invalid", "Broken numbers in the model's output")
         self.limit = counter(
             "candidates_limit", "Frames with more candidates than the model or NMS takes"
@@ -46,7 +46,7 @@ class Metrics:
         )
         self.stage = Histogram(
             "secondlook_detector_stage_seconds",
-            "Time spent on a frame by stage: fit, decode, look (tracks, crops, spool)",
+            "Time spent on a frame by stage: fit, decode, look (tracks and crops), spool",
             ["stage"],
             buckets=SHORT,
             registry=registry,

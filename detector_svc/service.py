@@ -6,7 +6,9 @@ import logging
 import time
 from collections.abc import Callable
 from concurrent.futures import Executor
-from typing import TypeVar
+from typing import Any, TypeVar
+
+from numpy.typing import NDArray
 
 from detector_svc.crops import Image
 from detector_svc.evidence import Evidence, Found
@@ -18,7 +20,6 @@ from detector_svc.sender import Sender
 from detector_svc.spool import Spool
 from detector_svc.tracks import LONGEST_GAP_NS
 from detector_svc.turns import Turn, Turns
-from detector_svc.yolo import Detections
 from secondlook import topics
 from secondlook.adapters.bus import Bus
 from secondlook.adapters.endpoint import Endpoint, Outputs
@@ -198,10 +199,11 @@ class Service:
             return "too_old"
         try:
             async with eye.endpoint.slot() as slot:
-                image, placed = await self._timed("fit", eye.fit, ref, slot.images[0])
+                image, placed = await self._in_pool(self._fit, ref, eye, slot.images[0])
                 with self._metrics.inference.time():
                     outputs = await eye.endpoint.infer(slot, 1)
-            detections = await self._timed("decode", self._read, ref.camera, eye, outputs, placed)
+            await turn.come()
+            found = await self._in_pool(self._see, ref, eye, image, placed, outputs)
             self._model.answered()
         except FrameExpired:
             return "expired"
@@ -211,31 +213,36 @@ class Service:
         except ValueError as error:
             log.debug("%s cannot be used: %s", ref.id, error)
             return "invalid"
-        await turn.come()
-        found = await self._timed("look", self._see, ref, image, detections)
         if found is not None:
-            self._count(ref, detections, found)
+            self._count(ref, found)
             self._tell(ref.camera)
         return None if found is not None else "not_newer"
 
-    def _read(self, camera: str, eye: Eye, outputs: Outputs, placed: Fit) -> Detections:
-        decoded, detections = eye.read(outputs, placed, self._evidence[camera].min_score)
+    def _fit(self, ref: FrameRef, eye: Eye, out: NDArray[Any]) -> tuple[Image, Fit]:
+        with self._metrics.stage.labels("fit").time():
+            return eye.fit(ref, out)
+
+    def _see(
+        self, ref: FrameRef, eye: Eye, image: Image, placed: Fit, outputs: Outputs
+    ) -> Found | None:
+        """Turn an answer into evidence and keep it; None if a newer frame has been seen."""
+        evidence = self._evidence[ref.camera]
+        with self._metrics.stage.labels("decode").time():
+            decoded, detections = eye.read(outputs, placed, evidence.min_score)
         self._metrics.invalid.inc(decoded.invalid)
         self._metrics.limit.inc(decoded.limit_reached)
-        return detections
-
-    def _see(self, ref: FrameRef, image: Image, detections: Detections) -> Found | None:
-        evidence = self._evidence[ref.camera]
         if not evidence.tracker.is_next(ref.run, ref.media_ns):
             return None
-        found = evidence.see(ref, image, detections, _age_s(ref, time.time_ns()) * 1000)
-        for message in found.messages:
-            self._spool.put(message)
+        with self._metrics.stage.labels("look").time():
+            found = evidence.see(ref, image, detections, _age_s(ref, time.time_ns()) * 1000)
+        with self._metrics.stage.labels("spool").time():
+            for message in found.messages:
+                self._spool.put(message)
         return found
 
-    def _count(self, ref: FrameRef, detections: Detections, found: Found) -> None:
+    def _count(self, ref: FrameRef, found: Found) -> None:
         self._metrics.frames.labels(ref.camera).inc()
-        self._metrics.detections.labels(ref.camera).inc(len(detections))
+        self._metrics.detections.labels(ref.camera).inc(found.detections)
         self._metrics.hop.labels("detected").observe(_age_s(ref, time.time_ns()))
         for cause, number in found.looks.items():
             self._metrics.looks.labels(ref.camera, cause).inc(number)
@@ -256,14 +263,9 @@ class Service:
             self._spool.put(message)
         self._tell(camera, at_once=True)
 
-    async def _timed(self, stage: str, work: Callable[..., T], *arguments: object) -> T:
-        """Do processor work on a thread of the pool and note how long it took."""
-
-        def timed() -> T:
-            with self._metrics.stage.labels(stage).time():
-                return work(*arguments)
-
-        return await asyncio.get_running_loop().run_in_executor(self._pool, timed)
+    async def _in_pool(self, work: Callable[..., T], *arguments: object) -> T:
+        """Do processor work on a thread, so that the event loop lives."""
+        return await asyncio.get_running_loop().run_in_executor(self._pool, work, *arguments)
 
     def _model_changed(self, up: bool, why: str) -> None:
         self._context.health.set("triton", ok=up, why=why)

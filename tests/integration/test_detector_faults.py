@@ -1,7 +1,6 @@
 """The detector while something breaks: references, models, Triton, the broker, itself."""
 
 import asyncio
-import os
 import subprocess
 import sys
 import time
@@ -221,7 +220,6 @@ def test_the_process_says_in_one_sentence_why_it_does_not_start(broker, colours,
         text=True,
         timeout=60,
         check=False,
-        env=os.environ | {"PYTHONWARNINGS": "default"},
     )
 
     assert ended.returncode == 78
