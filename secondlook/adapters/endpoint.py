@@ -122,14 +122,16 @@ class Endpoint:
 
     @contextlib.asynccontextmanager
     async def slot(self) -> AsyncIterator[Slot]:
-        """Hold a slot while the block runs: fill `images`, then `infer`, once or again.
-
-        Raises:
-            TritonTimeout: As `acquire`.
-        """
+        """Hold a slot while the block runs: fill `images`, then `infer`; raises as `acquire`."""
         slot = await self.acquire()
         try:
             yield slot
+        except asyncio.CancelledError:
+            if not slot.retired:
+                # A thread of the caller's may still be filling it.
+                self._retire(slot, owed=False)
+                self._forget(slot, answered=True)
+            raise
         finally:
             self.release(slot)
 

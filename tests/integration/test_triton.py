@@ -201,6 +201,21 @@ async def test_a_caller_that_is_cancelled_retires_its_slot(triton_server: Server
         assert triton.stats.retired == 1
 
 
+async def test_a_slot_is_not_used_again_when_its_filling_was_cancelled(
+    triton_server: Server,
+) -> None:
+    async with connected(triton_server) as triton:
+        endpoint = await triton.model("uint8_nhwc", in_flight=1)
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.1), endpoint.slot() as slot:
+                await asyncio.sleep(60)
+
+        async with endpoint.slot() as other:
+            assert other is not slot
+            assert not np.shares_memory(other.images, slot.images)
+        assert is_of((await answer(endpoint, 3))[0], 3)
+
+
 async def test_nothing_is_left_behind_after_closing(triton_server: Server) -> None:
     before = own_regions()
     async with connected(triton_server) as triton:
