@@ -51,7 +51,7 @@ def open_rtsp(address: Rtsp, library_said: Callable[[], str]) -> OpenedCamera:
 
     Args:
         address: The camera.
-        library_said: Returns what FFmpeg last complained of.
+        library_said: Returns what FFmpeg complained of since the last call.
 
     Raises:
         LoginRefused: Username or password are wrong.
@@ -68,6 +68,7 @@ def open_rtsp(address: Rtsp, library_said: Callable[[], str]) -> OpenedCamera:
     # With more threads FFmpeg holds back one frame for each of them.
     settings = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, OPEN_MS, cv2.CAP_PROP_READ_TIMEOUT_MSEC, READ_MS]
     settings += [cv2.CAP_PROP_N_THREADS, 1]
+    library_said()  # what it said of earlier attempts
     capture = cv2.VideoCapture(address.url, cv2.CAP_FFMPEG, settings)
     if not capture.isOpened():
         why = library_said()

@@ -206,5 +206,5 @@ class Producer:
 
 async def _tell_health(bus: Bus, context: Context) -> None:
     while True:
-        context.health.set("broker", bus.connected)
         await asyncio.sleep(1)
+        context.health.set("broker", bus.connected)

@@ -40,7 +40,7 @@ def open_source(address: Address, fps: float, library_said: Callable[[], str]) -
     Args:
         address: What to open.
         fps: The camera's rate, for sources that have none of their own.
-        library_said: Returns what FFmpeg last complained of.
+        library_said: Returns what FFmpeg complained of since the last call.
 
     Raises:
         SourceError: It cannot be opened; the text says why.
