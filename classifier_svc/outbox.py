@@ -88,6 +88,8 @@ class Outbox:
         self._woken = asyncio.Event()
         self._connects = 0
         self._greeted = 0
+        self._fresh: set[tuple[str, str]] = set()
+        """What has been delivered on this connection: topic and levels."""
 
     def wake(self) -> None:
         """Tell that something has been put in."""
@@ -96,6 +98,7 @@ class Outbox:
     async def connected(self) -> None:
         """Tell that there is a broker (again): it may have lost what it had retained."""
         self._connects += 1
+        self._fresh.clear()
         self._woken.set()
 
     async def run(self) -> None:
@@ -166,6 +169,7 @@ class Outbox:
                 await asyncio.sleep(backoff.next_s())
             else:
                 self.counts["published"] += 1
+                self._fresh.add((pattern, levels))
                 return
 
     async def _republish(self) -> None:
@@ -175,8 +179,9 @@ class Outbox:
             lambda db: db.execute("SELECT 0, topic, levels, payload FROM retained").fetchall()
         )
         for row in rows:
-            await self._deliver(row)
-            self.counts["republished"] += 1
+            if (row[1], row[2]) not in self._fresh:
+                await self._deliver(row)
+                self.counts["republished"] += 1
         self._greeted = wanted
 
     async def replay(self, request: Replay) -> None:
