@@ -8,12 +8,26 @@ from numpy.typing import NDArray
 
 from detector_svc.crops import Image
 from detector_svc.letterbox import Fit, InputForm, fit
-from detector_svc.yolo import Decoded, Detections, Head, nms
+from detector_svc.yolo import MAX_CANDIDATES, Detections, Head, nms
 from secondlook.adapters.endpoint import Endpoint, Outputs
 from secondlook.adapters.frames import FrameReader
 from secondlook.config import Detector
 from secondlook.errors import ConfigError
 from secondlook.messages import FrameRef
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What the model said about one frame."""
+
+    detections: Detections
+    """Those that count, best first, in frame pixels."""
+    invalid: int
+    """Broken rows of the output."""
+    limit_reached: bool
+    """Some candidates were lost before NMS."""
+    shed: int
+    """Detections beyond `max_detections`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,13 +71,19 @@ class Eye:
         image = self.frames.read(ref)
         return image, fit(image, self.form, out)
 
-    def read(self, outputs: Outputs, placed: Fit, min_score: float) -> tuple[Decoded, Detections]:
-        """Return what the output said and, of it, the detections that count, in frame pixels.
+    def read(self, outputs: Outputs, placed: Fit, min_score: float) -> Reading:
+        """Return what the output says about a frame that was placed like this.
 
         Raises:
             ModelError: The output has another shape than at the start.
         """
         decoded = self.head.decode(outputs, min_score=min_score)
         candidates = decoded.detections[self.wanted[decoded.detections.labels]]
-        kept = nms(candidates, self.settings.nms_iou, self.settings.max_detections)
-        return decoded, Detections(placed.to_frame(kept.boxes), kept.scores, kept.labels)
+        found = nms(candidates, self.settings.nms_iou, MAX_CANDIDATES)
+        kept = found[: self.settings.max_detections]
+        return Reading(
+            Detections(placed.to_frame(kept.boxes), kept.scores, kept.labels),
+            decoded.invalid,
+            decoded.limit_reached,
+            len(found) - len(kept),
+        )

@@ -33,6 +33,7 @@ class Metrics:
         self.limit = counter(
             "candidates_limit", "Frames with more candidates than the model or NMS takes"
         )
+        self.shed = counter("detections_shed", "Detections beyond max_detections")
         self.looks = counter("looks", "Crops sent for a look", "camera", "cause")
         self.skipped = counter("looks_skipped", "Looks that were due and not taken", "cause")
         self.tracks = Gauge(

@@ -228,13 +228,15 @@ class Service:
         """Turn an answer into evidence and keep it; None if a newer frame has been seen."""
         evidence = self._evidence[ref.camera]
         with self._metrics.stage.labels("decode").time():
-            decoded, detections = eye.read(outputs, placed, evidence.min_score)
-        self._metrics.invalid.inc(decoded.invalid)
-        self._metrics.limit.inc(decoded.limit_reached)
+            reading = eye.read(outputs, placed, evidence.min_score)
+        self._metrics.invalid.inc(reading.invalid)
+        self._metrics.limit.inc(reading.limit_reached)
+        self._metrics.shed.inc(reading.shed)
         if not evidence.tracker.is_next(ref.run, ref.media_ns):
             return None
         with self._metrics.stage.labels("look").time():
-            found = evidence.see(ref, image, detections, _age_s(ref, time.time_ns()) * 1000)
+            detected_ms = _age_s(ref, time.time_ns()) * 1000
+            found = evidence.see(ref, image, reading.detections, detected_ms)
         with self._metrics.stage.labels("spool").time():
             for message in found.messages:
                 self._spool.put(message)
