@@ -26,9 +26,7 @@ def program(folder: Path, body: str, name: str = "camera") -> str:
         textwrap.dedent(
             """
             import os, sys, time, random
-            from functools import partial
-from pathlib import Path
-from typing import Any
+            from pathlib import Path
             here = Path(__file__).parent
 
             def send(level=None):
