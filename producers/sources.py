@@ -25,6 +25,7 @@ from urllib.parse import urlsplit
 import numpy as np
 from numpy.typing import NDArray
 
+from producers.options import Options
 from secondlook.errors import ConfigError, SourceError
 
 SMALLEST = 16
@@ -162,7 +163,7 @@ def parse(address: str) -> Address:
     place, _, query = rest.partition("?")
     if place.startswith("//"):
         place = "/" + place.lstrip("/")  # file:///clip.mp4
-    options = _Options(scheme, query)
+    options = Options(scheme, query)
     found: Address
     match scheme:
         case "webcam":
@@ -207,49 +208,6 @@ def redact(text: str) -> str:
     return _LOGIN.sub("//…@", text)
 
 
-class _Options:
-    """`name=value` pairs after the question mark; each is asked for once, by name."""
-
-    def __init__(self, scheme: str, query: str) -> None:
-        self._scheme = scheme
-        self._given: dict[str, str] = {}
-        for pair in filter(None, query.split("&")):
-            name, _, value = pair.partition("=")
-            self._given[name] = value
-        self._known: list[str] = []
-
-    def text(self, name: str) -> str | None:
-        self._known.append(name)
-        return self._given.pop(name, None)
-
-    def flag(self, name: str, default: bool) -> bool:
-        said = self.text(name)
-        if said not in (None, "0", "1"):
-            raise ConfigError(f"{self._scheme}: {name} is 0 or 1")
-        return default if said is None else said == "1"
-
-    def whole(self, name: str, default: int | None) -> int | None:
-        said = self.text(name)
-        if said is None:
-            return default
-        if not said.isdecimal() or len(said) > 9:  # noqa: PLR2004 - more is no size and no seed
-            raise ConfigError(f"{self._scheme}: {name} is a whole number")
-        return int(said)
-
-    def number(self, name: str) -> float | None:
-        said = self.text(name)
-        if said is None:
-            return None
-        if not re.fullmatch(r"\d{1,6}(\.\d{1,6})?", said) or float(said) == 0:
-            raise ConfigError(f"{self._scheme}: {name} is a number above 0")
-        return float(said)
-
-    def refuse_unknown(self) -> None:
-        for name in self._given:
-            known = ", ".join(self._known)
-            raise ConfigError(f"{self._scheme}: there is no option {name[:40]}; there are: {known}")
-
-
 def _rtsp(url: str) -> Rtsp:
     found = Rtsp(url)
     try:
@@ -270,7 +228,7 @@ def _named(scheme: str, place: str) -> Path:
     return Path(place).expanduser()
 
 
-def _synthetic(options: _Options) -> Synthetic:
+def _synthetic(options: Options) -> Synthetic:
     labels = options.text("labels")
     found = Synthetic(
         seed=options.whole("seed", 1) or 0,
@@ -296,7 +254,7 @@ def _command(rest: str) -> Command:
             "ffmpeg: is written ffmpeg:?width=1280&height=720&command=ffmpeg -i … "
             "-f rawvideo -pix_fmt bgr24 -"
         )
-    options = _Options("ffmpeg", head[1:])
+    options = Options("ffmpeg", head[1:])
     width, height = options.whole("width", 0) or 0, options.whole("height", 0) or 0
     options.refuse_unknown()
     _sized("ffmpeg", width, height)
