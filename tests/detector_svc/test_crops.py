@@ -25,6 +25,10 @@ def smooth(height, width):
     return np.repeat(np.repeat(ramp[None, :, None], height, axis=0), 3, axis=2)
 
 
+def decoded(jpeg):
+    return np.asarray(cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR))
+
+
 def test_without_zones_every_detection_counts():
     detections = found((0, 0, 10, 10))
 
@@ -82,7 +86,7 @@ def test_a_cut_out_comes_back_nearly_unchanged():
     image = smooth(100, 300)
     part = cut(image, Box(x1=50, y1=20, x2=150, y2=90))
 
-    unpacked = cv2.imdecode(np.frombuffer(encode(part, 95), np.uint8), cv2.IMREAD_COLOR)
+    unpacked = decoded(encode(part, 95))
 
     assert unpacked.shape == (70, 100, 3)
     assert np.abs(unpacked.astype(int) - image[20:90, 50:150]).mean() < 2
@@ -91,7 +95,7 @@ def test_a_cut_out_comes_back_nearly_unchanged():
 def test_a_large_cut_out_is_shrunk():
     packed = encode(np.random.default_rng(0).integers(0, 256, (1080, 1920, 3), np.uint8), 100)
 
-    unpacked = cv2.imdecode(np.frombuffer(packed, np.uint8), cv2.IMREAD_COLOR)
+    unpacked = decoded(packed)
     assert unpacked.shape == (360, MAX_SIDE, 3)
     assert len(packed) < 2_000_000
 

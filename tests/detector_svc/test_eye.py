@@ -1,6 +1,7 @@
 """A model's answer about one frame, down to what counts."""
 
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -42,7 +43,9 @@ class Store:
 
 
 def eye(store=None, **settings):
-    return Eye.of(SimpleNamespace(spec=SPEC), store or Store(), Detector(**settings))
+    endpoint: Any = SimpleNamespace(spec=SPEC)
+    frames: Any = store or Store()
+    return Eye.of(endpoint, frames, Detector(**settings))
 
 
 def answer(*rows):

@@ -97,7 +97,7 @@ def test_of_an_odd_rest_the_smaller_half_is_at_the_top():
 @pytest.mark.parametrize("size", [(0, 0), (0, 5), (5, 0)])
 def test_a_frame_without_pixels_is_refused(size):
     with pytest.raises(ValueError, match="cannot be put"):
-        place(*size, 640, 640)
+        place(size[0], size[1], 640, 640)
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 4000), (4000, 1), (2, 3), (64, 64)])

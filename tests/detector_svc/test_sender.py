@@ -9,6 +9,7 @@ import pytest
 from detector_svc import sender as sender_module
 from detector_svc.sender import GIVE_UP_AFTER, Sender
 from detector_svc.spool import Spool
+from secondlook.backoff import Backoff
 from secondlook.errors import NotConnected
 from secondlook.messages import Crop
 from secondlook.topics import CROPS
@@ -174,7 +175,7 @@ async def test_a_busy_broker_is_tried_again(broker, spool):
 
 
 async def test_a_message_that_no_broker_takes_does_not_block_its_camera(broker, spool, monkeypatch):
-    monkeypatch.setattr(sender_module.Backoff, "next_s", lambda self: 0.001)
+    monkeypatch.setattr(Backoff, "next_s", lambda self: 0.001)
     broker.refuses = lambda name: name == "yard-a-0.1"
     async with sending(broker, spool) as sender:
         put(spool, sender, *[crop(number) for number in range(3)])

@@ -248,7 +248,7 @@ def test_nms_returns_the_best_up_to_its_limit():
 
 def test_arrays_that_do_not_belong_together_are_refused():
     with pytest.raises(ValueError, match="labels must be int32"):
-        Detections(np.zeros((2, 4), np.float32), np.zeros(2, np.float32), np.zeros(2))
+        Detections(np.zeros((2, 4), np.float32), np.zeros(2, np.float32), np.zeros(2))  # type: ignore[arg-type]  # the point of it
     with pytest.raises(ValueError, match="boxes must be"):
         Detections(np.zeros((3, 4), np.float32), np.zeros(2, np.float32), np.zeros(2, np.int32))
 

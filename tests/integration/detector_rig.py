@@ -32,7 +32,7 @@ PATIENCE_S = 20
 Image = NDArray[np.uint8]
 
 
-def add_colours(repository: Path, **parameters: str) -> None:
+def add_colours(repository: Path, **parameters: Any) -> None:
     """Add the detector that finds red and green things."""
     folder = repository / "colours"
     write_config(
@@ -53,7 +53,7 @@ def add_colours(repository: Path, **parameters: str) -> None:
 
 
 @contextlib.contextmanager
-def serving_colours(home: TritonHome, folder: Path, **parameters: str) -> Iterator[Server]:
+def serving_colours(home: TritonHome, folder: Path, **parameters: Any) -> Iterator[Server]:
     """Run a Triton with that detector."""
     add_colours(folder / "models", **parameters)
     with Server(home, folder / "models", folder / "triton.log") as server:
@@ -147,6 +147,13 @@ class Rig:
         self.registry, self.health = CollectorRegistry(), Health()
         context = Context("detector", self.registry, self.health)
         self.detector = asyncio.create_task(serve(self.config, context))
+
+    async def stopped(self) -> None:
+        """Wait until the detector stops by itself; raise what stopped it."""
+        assert self.detector is not None
+        stopped, self.detector = self.detector, None
+        async with asyncio.timeout(PATIENCE_S):
+            await stopped
 
     async def stop(self) -> None:
         if self.detector is not None:

@@ -46,7 +46,7 @@ async def test_a_thing_in_view_becomes_a_track_with_looks_and_an_end(broker, col
     box = first.box
     assert np.abs(np.array([box.x1, box.y1, box.x2, box.y2]) - [100, 60, 160, 100]).max() <= 2
     assert first.region.x1 < box.x1 < box.x2 < first.region.x2
-    picture = cv2.imdecode(np.frombuffer(first.jpeg, np.uint8), cv2.IMREAD_COLOR)
+    picture = np.asarray(cv2.imdecode(np.frombuffer(first.jpeg, np.uint8), cv2.IMREAD_COLOR))
     assert picture.shape[:2] == (first.region.height, first.region.width)
     middle = picture[picture.shape[0] // 2, picture.shape[1] // 2].astype(int)
     assert np.abs(middle - RED).max() < 40
