@@ -28,8 +28,8 @@ def colours(triton_home, tmp_path_factory):
         yield server
 
 
-async def test_a_thing_in_view_becomes_a_track_with_looks_and_an_end(broker, colours, tmp_path):
-    async with rigged(broker, colours.url, tmp_path) as rig:
+async def test_a_thing_in_view_becomes_a_track_with_looks_and_an_end(any_broker, colours, tmp_path):
+    async with rigged(any_broker, colours.url, tmp_path) as rig:
         refs = await rig.yard.film(CARD, 5)
         await rig.yard.film(EMPTY, 14)
         await until(rig.ended)
