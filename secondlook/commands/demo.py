@@ -31,6 +31,7 @@ from secondlook.topics import OnlineOffline
 CLIPS = Path(__file__).resolve().parents[2] / "producers" / "demo"
 CAMERA = "demo"
 FPS = 10
+FINITE = ("file:", "folder:", "synthetic:")
 STARTS_WITHIN_S = 20.0
 """A source that has sent no frame by then will not."""
 QUIET_S = 2.0
@@ -47,6 +48,8 @@ class Session:
 
     truth: Truth | None
     seconds: float | None
+    ends: bool
+    """The source is over one day; a camera that goes is expected back."""
     console: Console
     seen: Run = field(default_factory=Run)
     frame_came: asyncio.Event = field(default_factory=asyncio.Event)
@@ -91,7 +94,7 @@ def command(
     with guns, phones and umbrellas; only the guns may alert.
 
     Exit status 0: every expected alert came, and no other. 1: one is missing or unexpected.
-    With a source of your own it runs until Ctrl-C, and nothing is judged.
+    With a source of your own nothing is judged, and a camera runs until Ctrl-C.
 
     \b
     With your webcam: print a card, or hold a phone with its picture into the camera.
@@ -108,7 +111,8 @@ def command(
             models=models,
             prefer_amqtt=amqtt,
         )
-        session = Session(truth, seconds, console)
+        ends = source is None or source.startswith(FINITE)
+        session = Session(truth, seconds, ends, console)
         judgement = options.run(_demo(wish, folder, session, verbose))
     if session.truth is not None and session.interrupted:
         raise SystemExit(INTERRUPTED)
@@ -240,8 +244,7 @@ async def _until_over(session: Session) -> None:
         limit_s = session.truth.duration_s + PATIENCE_S
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(limit_s):
-            # A camera that goes and comes back is no end; a clip that is over is.
-            await (session.offline if session.truth else asyncio.Event()).wait()
+            await (session.offline if session.ends else asyncio.Event()).wait()
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(PATIENCE_S):
             while session.seen.waiting:

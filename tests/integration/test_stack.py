@@ -13,6 +13,7 @@ import pytest
 
 from secondlook import topics
 from secondlook.adapters.bus import Bus
+from secondlook.adapters.subscriptions import Subscription
 from secondlook.config import Mqtt
 from secondlook.local.folders import SHM
 from tests.integration.stack_models import write_repository
@@ -124,12 +125,26 @@ async def up(folder: Path) -> AsyncIterator[Up]:
         await process.wait()
 
 
-async def statuses(bus: Bus, service: str, wanted: str) -> None:
-    heard = bus.subscribe(topics.STATUS, service=service)
-    async with asyncio.timeout(60):
+class Statuses:
+    """Every status in the order in which they came."""
+
+    def __init__(self, bus: Bus) -> None:
+        self._said: list[tuple[str, str]] = []
+        self._came = asyncio.Event()
+        self._reading = asyncio.create_task(self._read(bus.subscribe(topics.STATUS)))
+
+    async def _read(self, heard: Subscription[topics.OnlineOffline]) -> None:
         async for delivery in heard:
-            if delivery.message == wanted:
-                return
+            self._said.append((delivery.levels["service"], delivery.message))
+            self._came.set()
+
+    async def go_through(self, service: str, *wanted: str) -> None:
+        """Wait until a service has said these one after another, from now on."""
+        begin = len(self._said)
+        async with asyncio.timeout(60):
+            while [status for name, status in self._said[begin:] if name == service] != [*wanted]:
+                self._came.clear()
+                await self._came.wait()
 
 
 async def run(folder: Path, *arguments: str) -> tuple[int | None, str]:
@@ -148,7 +163,7 @@ async def run(folder: Path, *arguments: str) -> tuple[int | None, str]:
 async def test_up_alerts_survives_deaths_and_ends_cleanly(up: Up, folder: Path) -> None:
     mqtt = await up.mqtt()
     async with Bus(mqtt, service="test") as bus:
-        alerts = bus.subscribe(topics.ALERTS)
+        alerts, statuses = bus.subscribe(topics.ALERTS), Statuses(bus)
         await up.says("Watching")
 
         async with asyncio.timeout(60):
@@ -164,11 +179,10 @@ async def test_up_alerts_survives_deaths_and_ends_cleanly(up: Up, folder: Path) 
             ("producers", "producers"),
         ):
             old = await up.pid_of(module)
-            offline = asyncio.create_task(statuses(bus, service, "offline"))
-            await asyncio.sleep(0.5)  # the subscription stands
+            back = asyncio.create_task(statuses.go_through(service, "offline", "online"))
+            await asyncio.sleep(0)  # it listens from here on
             os.kill(old, signal.SIGKILL)
-            await offline
-            await statuses(bus, service, "online")
+            await back
             assert await up.pid_of(module) != old
 
         code, said = await run(folder, "test-alert")
