@@ -14,7 +14,8 @@ BIN := $(VENV)/bin
 PYTHON ?= $(shell requirements/find-python)
 SOURCE ?=
 PYTEST := $(BIN)/pytest
-CODE := secondlook producers detector_svc classifier_svc training tests benchmarks examples
+CODE := secondlook producers detector_svc classifier_svc training tests \
+	$(sort $(dir $(wildcard benchmarks/*.py examples/*.py)))
 
 say = @printf '\033[1m==> %s\033[0m\n'
 
@@ -40,7 +41,7 @@ test-training: $(VENV)/.training ## train small networks and test the result
 check: $(VENV)/.dev ## style and types, as everywhere in the project
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy $(wildcard $(addsuffix /,$(CODE)))
+	$(BIN)/mypy $(CODE)
 
 schema: $(VENV)/.dev ## write the contract (JSON Schemas, AsyncAPI, samples) anew
 	$(BIN)/secondlook schema
