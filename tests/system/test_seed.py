@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -27,12 +28,18 @@ max_batch_size: 1
 input [ { name: "input_1" data_type: TYPE_FP32 dims: [ 224, 224, 3 ] } ]
 output [ { name: "pred" data_type: TYPE_FP32 dims: [ 5 ] } ]
 """
-SETTINGS = (
+DETECTOR_IS = (
     "detector.parameters={labels: [suspect], output: yolov5, channels: rgb, value_range: 0..1,"
-    " resize: letterbox, interpolation: linear}",
+    " resize: letterbox, interpolation: linear}"
+)
+CLASSIFIER_IS = (
     "classifier.parameters={labels: [small_gun, big_gun, phone, umbrella, empty],"
     " output: probabilities, channels: bgr, value_range: 0..255, resize: stretch,"
-    " interpolation: cubic, fallback_label: empty, fallback_below: 0.7}",
+    " interpolation: cubic, fallback_label: empty, fallback_below: 0.7}"
+)
+PARTS: tuple[tuple[str, Literal["detector", "classifier"], str], ...] = (
+    ("yolov5", "detector", DETECTOR),
+    ("efficientnet_b0", "classifier", CLASSIFIER),
 )
 
 
@@ -41,8 +48,7 @@ def seed_models(tmp_path: Path) -> Path:
     onnx = pytest.importorskip("onnx", reason="onnx makes the seed's models from the shipped ones")
     from training.export import as_seed, unfuse  # noqa: PLC0415 - needs onnx
 
-    parts = (("yolov5", "detector", DETECTOR), ("efficientnet_b0", "classifier", CLASSIFIER))
-    for name, kind, config in parts:
+    for name, kind, config in PARTS:
         shipped = ROOT / "model_repository" / name / "1"
         version = tmp_path / "models" / name / "1"
         version.mkdir(parents=True)
@@ -53,7 +59,9 @@ def seed_models(tmp_path: Path) -> Path:
 
 
 def test_the_seeds_own_models_raise_the_same_alerts(seed_models: Path) -> None:
-    settings = [argument for setting in SETTINGS for argument in ("--set", setting)]
+    settings = [
+        argument for setting in (DETECTOR_IS, CLASSIFIER_IS) for argument in ("--set", setting)
+    ]
     result = subprocess.run(
         [sys.executable, "-m", "secondlook.cli", "demo", "--models", str(seed_models), *settings],
         capture_output=True,
