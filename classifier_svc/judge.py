@@ -89,7 +89,7 @@ class Judge:
         window = opening(track.looks, place, self._rule)
         if window is not None and not self._episodes.has_covered(track, window):
             return [*self._episodes.open_verified(track, window, look)]
-        if look.outcome == "rejected" and track.episode is None and track.taken > self._rule.n:
+        if look.outcome == "rejected" and track.episode is None:
             return self._reject_again(track, look)
         return []
 

@@ -92,6 +92,14 @@ def test_a_late_confirmed_look_counts_from_its_own_time() -> None:
     assert scene.watch(8, 8) == [(8, "end small_gun gone")]
 
 
+def test_a_late_look_does_not_take_back_what_a_newer_one_confirmed() -> None:
+    scene = opened()
+    scene.watch(1, 3)
+    assert scene.looks((3.5, "s"), (1.5, "s")) == []
+    assert scene.watch(4, 8) == []
+    assert scene.watch(9, 9) == [(9, "end small_gun gone")]
+
+
 def test_blind_time_does_not_count_towards_the_end() -> None:
     scene = opened()
     scene.watch(1, 3)
@@ -206,6 +214,14 @@ def test_another_track_elsewhere_alerts_within_the_cooldown() -> None:
     scene.ended(1.0)
     scene.watch(1, 6)
     assert scene.looks((10, "s"), (10.2, "s"), track="2", where=THERE) == ["new small_gun"]
+
+
+def test_a_place_that_is_hardly_touched_is_another_one() -> None:
+    scene = opened()
+    scene.ended(1.0)
+    scene.watch(1, 6)
+    aside = (160, 100, 260, 200)
+    assert scene.looks((10, "s"), (10.2, "s"), track="2", where=aside) == ["new small_gun"]
 
 
 def test_another_label_at_the_same_place_alerts_within_the_cooldown() -> None:

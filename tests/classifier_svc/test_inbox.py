@@ -129,6 +129,7 @@ async def test_pictures_go_soon_and_keys_when_they_cannot_come_again(database: D
     await database.write(lambda db: purge(db, START + ns(31), ns(300)))
     assert set(await inbox.crops([first, second])) == {second.key}
 
+    await database.write(lambda db: purge(db, START + ns(599), ns(300)))
     await inbox.put(received(crop(0)), START)
     assert inbox.counts["again"] == 1
     await database.write(lambda db: purge(db, START + ns(601), ns(300)))
