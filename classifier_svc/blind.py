@@ -8,6 +8,11 @@ SHORTEST_NS = 500_000_000
 """What is over sooner (a service that says `offline` and `online` at once) is not told."""
 CAMERA = "the camera was offline"
 CLASSIFIER = "the classifier was not running"
+UNJUDGED = "crops were dropped without a verdict"
+QUIET_NS = 10_000_000_000
+"""Drops that follow each other within this are told as one blind time."""
+LOOK_NS = 1_000_000_000
+"""A living track is looked at this often: what one dropped crop would have shown."""
 SERVICES = {
     "producers": "the producers were offline",
     "detector": "the detector was offline",
@@ -26,6 +31,8 @@ class Blindness:
     def __init__(self, cameras: Collection[str]) -> None:
         self._cameras = tuple(cameras)
         self._since: dict[tuple[str, str], int] = {}
+        self._unjudged: dict[str, tuple[int, int, int]] = {}
+        """By camera: the first and the last capture dropped, and when the last drop was."""
         self._touched: set[tuple[str, str]] = set()
 
     def camera(self, camera: str, *, online: bool, at_ns: int) -> list[Blind]:
@@ -43,6 +50,21 @@ class Blindness:
         """Tell the time since the last heartbeat of the process before this one."""
         told = (record(camera, last_ns, now_ns, CLASSIFIER) for camera in self._cameras)
         return [each for each in told if each]
+
+    def unjudged(self, camera: str, captured_ns: int, now_ns: int) -> None:
+        """Note that a crop was dropped without a verdict."""
+        first, last, _ = self._unjudged.get(camera, (captured_ns, captured_ns, now_ns))
+        self._unjudged[camera] = (min(first, captured_ns), max(last, captured_ns), now_ns)
+
+    def settle(self, now_ns: int) -> list[Blind]:
+        """Return the times of dropped crops, once no more are dropped."""
+        told: list[Blind] = []
+        for camera, (first, last, noted_ns) in list(self._unjudged.items()):
+            if now_ns - noted_ns >= QUIET_NS:
+                del self._unjudged[camera]
+                blind = record(camera, first, last + LOOK_NS, UNJUDGED)
+                told += [blind] if blind else []
+        return told
 
     def _note(self, cameras: Sequence[str], why: str, *, over: bool, at_ns: int) -> list[Blind]:
         told: list[Blind] = []

@@ -177,6 +177,8 @@ class Desk:
         log.warning("%d crops were dropped without a verdict: %s", len(entries), cause)
         for entry in entries:
             self._metrics.shed.labels(entry.camera, cause).inc()
+            if cause != "unreadable":
+                self._blindness.unjudged(entry.camera, entry.captured_ns, self._now_ns())
         async with self._ledger.deciding() as step:
             self._take_out(step, entries, model_up=model_up)
 
@@ -245,6 +247,7 @@ class Desk:
         async with self._ledger.deciding() as step:
             step.beat = heartbeat
             self._settle(step, model_up=model_up)
+            self._ledger.tell_blind(step, self._blindness.settle(now_ns))
             for place in self._places.values():
                 if place.tally.roll(now_ns, self._zone):
                     step.messages.append(place.announcer.counters(place.tally))

@@ -103,9 +103,9 @@ class Episodes:
             changes.append(self.end(waited, "confirmed", trigger.frame.captured_ns))
             supersedes = waited.id
         decision = decision_of(window, self._rule)
-        return changes + self.open(track, Opening(window, trigger, label, decision, supersedes))
+        return changes + self.begin(track, Opening(window, trigger, label, decision, supersedes))
 
-    def open(self, track: Track, opening: Opening) -> list[Changed]:
+    def begin(self, track: Track, opening: Opening) -> list[Changed]:
         """Open an episode for a track, or let the track continue one."""
         known = self._continued(track, opening)
         if known is not None:

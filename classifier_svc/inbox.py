@@ -2,13 +2,12 @@
 
 import asyncio
 import itertools
-import sqlite3
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from classifier_svc.waiting import Entry, Waiting
-from secondlook.adapters.database import Database
+from secondlook.adapters.database import Connection, Database
 from secondlook.errors import Unreadable
 from secondlook.messages import Crop, Seen, TrackEnded
 
@@ -137,7 +136,7 @@ def captured_of(message: Crop | TrackEnded) -> int:
     return message.frame.captured_ns if isinstance(message, Crop) else message.captured_ns
 
 
-def _insert(db: sqlite3.Connection, stored: Sequence[Received]) -> dict[str, int]:
+def _insert(db: Connection, stored: Sequence[Received]) -> dict[str, int]:
     """Store what is not known yet; return the rows by key."""
     seqs = {}
     for each in stored:
@@ -163,13 +162,13 @@ def _insert(db: sqlite3.Connection, stored: Sequence[Received]) -> dict[str, int
     return seqs
 
 
-def picture_row(db: sqlite3.Connection, key: str) -> bytes | None:
+def picture_row(db: Connection, key: str) -> bytes | None:
     """Return a stored message by its key."""
     row = db.execute("SELECT payload FROM inbox WHERE key = ?", (key,)).fetchone()
     return None if row is None else row[0]
 
 
-def mark_done(db: sqlite3.Connection, entries: Sequence[Entry], now_ns: int) -> None:
+def mark_done(db: Connection, entries: Sequence[Entry], now_ns: int) -> None:
     """Note that entries have had their effect."""
     db.executemany(
         "UPDATE inbox SET done_ns = ? WHERE seq = ?",
@@ -177,7 +176,7 @@ def mark_done(db: sqlite3.Connection, entries: Sequence[Entry], now_ns: int) -> 
     )
 
 
-def purge(db: sqlite3.Connection, now_ns: int, hold_ns: int) -> None:
+def purge(db: Connection, now_ns: int, hold_ns: int) -> None:
     """Forget pictures that nobody needs, and keys that are too old to be sent again."""
     db.execute(
         "UPDATE inbox SET payload = NULL WHERE payload IS NOT NULL AND done_ns < ?",

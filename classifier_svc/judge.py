@@ -144,7 +144,7 @@ class Judge:
                 rejected=0,
                 uncertain=len(looks),
             )
-            effects += self._episodes.open(track, Opening(looks, looks[-1], UNVERIFIED, decision))
+            effects += self._episodes.begin(track, Opening(looks, looks[-1], UNVERIFIED, decision))
         return effects
 
     def settle(self, waiting: Collection[str], *, model_up: bool) -> list[Effect]:

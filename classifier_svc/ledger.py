@@ -7,7 +7,6 @@ process that is killed anywhere finds either all of a decision or nothing of it.
 import asyncio
 import contextlib
 import logging
-import sqlite3
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -24,7 +23,7 @@ from classifier_svc.outbox import Outbox, Outgoing
 from classifier_svc.records import Change, beat, save_memory
 from classifier_svc.snapshots import Snapshots
 from classifier_svc.waiting import Entry
-from secondlook.adapters.database import Database
+from secondlook.adapters.database import Connection, Database
 from secondlook.backoff import Backoff
 from secondlook.errors import DatabaseError, Unreadable
 from secondlook.messages import Alert, Blind, Counters, Crop
@@ -151,7 +150,7 @@ class Ledger:
         """Store a decision; try for as long as it takes, for it cannot be taken back."""
         changes, now_ns = self._changes(), self._now_ns()
 
-        def work(db: sqlite3.Connection) -> None:
+        def work(db: Connection) -> None:
             mark_done(db, step.done, now_ns)
             save_memory(db, changes)
             outbox_rows.put(db, step.messages, now_ns)

@@ -7,14 +7,13 @@ acknowledgement only says that it took them.
 import asyncio
 import json
 import logging
-import sqlite3
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
 from secondlook import topics
-from secondlook.adapters.database import Database
+from secondlook.adapters.database import Connection, Database
 from secondlook.backoff import Backoff
 from secondlook.errors import DatabaseError, NotConnected
 from secondlook.messages import Alert, Replay, ReplayEnd
@@ -211,7 +210,7 @@ class Outbox:
         await self._outlet.publish(topics.REPLAYED, ReplayEnd(), client=request.client)
 
 
-def put(db: sqlite3.Connection, messages: Sequence[Outgoing], now_ns: int) -> None:
+def put(db: Connection, messages: Sequence[Outgoing], now_ns: int) -> None:
     """Store messages behind those that wait; part of the caller's transaction."""
     db.executemany(
         "INSERT INTO outbox (topic, levels, payload, put_ns, alert_id) VALUES (?, ?, ?, ?, ?)",
@@ -219,7 +218,7 @@ def put(db: sqlite3.Connection, messages: Sequence[Outgoing], now_ns: int) -> No
     )
 
 
-def stale_states(db: sqlite3.Connection, known: Collection[tuple[str, str]]) -> list[Outgoing]:
+def stale_states(db: Connection, known: Collection[tuple[str, str]]) -> list[Outgoing]:
     """Return `OFF` for states that were said of cameras and labels that are configured no more.
 
     Args:
@@ -238,7 +237,7 @@ def stale_states(db: sqlite3.Connection, known: Collection[tuple[str, str]]) -> 
     ]
 
 
-def _undelivered(db: sqlite3.Connection) -> tuple[list[Row], int, int | None]:
+def _undelivered(db: Connection) -> tuple[list[Row], int, int | None]:
     rows = db.execute(
         "SELECT seq, topic, levels, payload FROM outbox WHERE delivered_ns IS NULL"
         " ORDER BY seq LIMIT ?",
@@ -250,7 +249,7 @@ def _undelivered(db: sqlite3.Connection) -> tuple[list[Row], int, int | None]:
     return rows, depth, oldest_ns
 
 
-def _mark_delivered(db: sqlite3.Connection, rows: Sequence[Row], now_ns: int) -> None:
+def _mark_delivered(db: Connection, rows: Sequence[Row], now_ns: int) -> None:
     for seq, pattern, levels, payload in rows:
         if _BY_PATTERN[pattern].retain:
             db.execute(
@@ -262,9 +261,7 @@ def _mark_delivered(db: sqlite3.Connection, rows: Sequence[Row], now_ns: int) ->
         db.execute("UPDATE outbox SET delivered_ns = ? WHERE seq = ?", (now_ns, seq))
 
 
-def purge(
-    db: sqlite3.Connection, now_ns: int, *, replay_ns: int, keep_ns: int, most_bytes: int
-) -> None:
+def purge(db: Connection, now_ns: int, *, replay_ns: int, keep_ns: int, most_bytes: int) -> None:
     """Forget delivered alerts older than `keep_ns`; the oldest ones when there are too many.
 
     Args:

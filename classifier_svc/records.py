@@ -1,20 +1,20 @@
 """The database rows behind the desk: memory, heartbeat, feedback. Decides nothing."""
 
-import sqlite3
 from collections.abc import Sequence
 
+from secondlook.adapters.database import Connection
 from secondlook.messages import Feedback
 
 Change = tuple[str, str, str, bytes | None]
 """camera, kind, key and value; None: forget it."""
 
 
-def load_memory(db: sqlite3.Connection) -> list[tuple[str, str, str, bytes]]:
+def load_memory(db: Connection) -> list[tuple[str, str, str, bytes]]:
     """Return everything that is remembered: camera, kind, key, value."""
     return db.execute("SELECT camera, kind, key, value FROM memory").fetchall()
 
 
-def save_memory(db: sqlite3.Connection, changes: Sequence[Change]) -> None:
+def save_memory(db: Connection, changes: Sequence[Change]) -> None:
     """Store what changed."""
     for camera, kind, key, value in changes:
         if value is None:
@@ -29,13 +29,13 @@ def save_memory(db: sqlite3.Connection, changes: Sequence[Change]) -> None:
             )
 
 
-def last_heartbeat(db: sqlite3.Connection) -> int | None:
+def last_heartbeat(db: Connection) -> int | None:
     """Return the Unix time at which the process before this one last lived."""
     row = db.execute("SELECT at_ns FROM heartbeat").fetchone()
     return None if row is None else int(row[0])
 
 
-def beat(db: sqlite3.Connection, now_ns: int) -> None:
+def beat(db: Connection, now_ns: int) -> None:
     """Note that this process lives."""
     db.execute(
         "INSERT INTO heartbeat (one, at_ns) VALUES (1, ?)"
@@ -44,7 +44,7 @@ def beat(db: sqlite3.Connection, now_ns: int) -> None:
     )
 
 
-def add_feedback(db: sqlite3.Connection, feedback: Feedback, now_ns: int) -> None:
+def add_feedback(db: Connection, feedback: Feedback, now_ns: int) -> None:
     """Store what an alert really was."""
     db.execute(
         "INSERT INTO feedback (alert_id, truth, label, at_ns) VALUES (?, ?, ?, ?)",

@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import logging
 import secrets
-import sqlite3
 import time
 from collections.abc import Sequence
 
@@ -20,7 +19,7 @@ from classifier_svc.second_look import SecondLook
 from classifier_svc.snapshots import Snapshots
 from secondlook import topics
 from secondlook.adapters.bus import Bus
-from secondlook.adapters.database import Database
+from secondlook.adapters.database import Connection, Database
 from secondlook.adapters.frames import FrameReader
 from secondlook.adapters.subscriptions import Delivery
 from secondlook.adapters.triton import Triton
@@ -218,7 +217,7 @@ class Service:
         keep_ns = round(self._config.retention.days * DAY_S * SECOND)
         most_bytes = self._config.retention.max_mb * MB
 
-        def work(db: sqlite3.Connection) -> None:
+        def work(db: Connection) -> None:
             inbox_rows.purge(db, now_ns, hold_ns)
             outbox_rows.purge(
                 db, now_ns, replay_ns=replay_ns, keep_ns=keep_ns, most_bytes=most_bytes

@@ -21,6 +21,8 @@ from secondlook.errors import DatabaseError
 T = TypeVar("T")
 log = logging.getLogger(__name__)
 
+Connection = sqlite3.Connection
+"""What the work of a transaction is given."""
 BUSY_MS = 5000
 """How long to wait for another process, such as a backup, that holds the database."""
 WAL_BYTES = 16_000_000

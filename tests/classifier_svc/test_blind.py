@@ -1,4 +1,4 @@
-from classifier_svc.blind import CAMERA, CLASSIFIER, Blindness, record
+from classifier_svc.blind import CAMERA, CLASSIFIER, UNJUDGED, Blindness, record
 from secondlook.messages import Blind, moment_of
 
 S = 1_000_000_000
@@ -48,6 +48,16 @@ def test_a_moment_is_not_told() -> None:
 
 def test_the_classifier_tells_its_own_absence() -> None:
     assert spans(Blindness(["a"]).classifier_was_away(T, T + 4 * S)) == [("a", 4.0, CLASSIFIER)]
+
+
+def test_dropped_crops_are_told_as_one_time_when_no_more_are_dropped() -> None:
+    blindness = Blindness(["a", "b"])
+    for second in (5, 3, 9):
+        blindness.unjudged("a", T + second * S, T + (300 + second) * S)
+    blindness.unjudged("b", T, T + 309 * S)
+    assert blindness.settle(T + 318 * S) == []
+    assert spans(blindness.settle(T + 319 * S)) == [("a", 7.0, UNJUDGED), ("b", 1.0, UNJUDGED)]
+    assert blindness.settle(T + 400 * S) == []
 
 
 def test_what_was_blind_before_a_restart_is_still_blind_after_it() -> None:

@@ -203,6 +203,9 @@ async def test_shed_crops_make_way_for_what_waits_behind_them(tmp_path: Path) ->
         assert "events" not in await one.said()
         await one.desk.shed(one.inbox.waiting.crops(), "too_old", model_up=False)
         assert await one.said() == [*BEGIN, "events", "counters"]
+        one.now_ns += ns(10)
+        await one.desk.tick(model_up=True, heartbeat=False)
+        assert (await one.said())[-1] == "blind"
     async with office(tmp_path) as two:
         assert len(two.inbox.waiting) == 0
 
