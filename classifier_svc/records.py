@@ -50,3 +50,8 @@ def add_feedback(db: Connection, feedback: Feedback, now_ns: int) -> None:
         "INSERT INTO feedback (alert_id, truth, label, at_ns) VALUES (?, ?, ?, ?)",
         (feedback.id, feedback.truth, feedback.label, now_ns),
     )
+
+
+def purge(db: Connection, before_ns: int) -> None:
+    """Forget feedback that was given before a Unix time."""
+    db.execute("DELETE FROM feedback WHERE at_ns < ?", (before_ns,))

@@ -9,11 +9,11 @@ from collections.abc import Sequence
 
 from classifier_svc import inbox as inbox_rows
 from classifier_svc import outbox as outbox_rows
+from classifier_svc import records
 from classifier_svc.desk import Desk
 from classifier_svc.inbox import Inbox, Received
 from classifier_svc.metrics import Metrics
 from classifier_svc.outbox import Outbox
-from classifier_svc.records import beat
 from classifier_svc.requests import Requests
 from classifier_svc.second_look import SecondLook
 from classifier_svc.snapshots import Snapshots
@@ -139,7 +139,7 @@ class Service:
             # The last sign of life: what is not seen from now on is told by the next process.
             with contextlib.suppress(DatabaseError):
                 now_ns = time.time_ns()
-                await self._database.write(lambda db: beat(db, now_ns))
+                await self._database.write(lambda db: records.beat(db, now_ns))
 
     async def _greet(self) -> None:
         self._desk.connection_was_cut()
@@ -219,6 +219,7 @@ class Service:
 
         def work(db: Connection) -> None:
             inbox_rows.purge(db, now_ns, hold_ns)
+            records.purge(db, now_ns - keep_ns)
             outbox_rows.purge(
                 db, now_ns, replay_ns=replay_ns, keep_ns=keep_ns, most_bytes=most_bytes
             )
