@@ -61,7 +61,8 @@ class Health:
         before = self._conditions.get(condition)
         self._conditions[condition] = (ok, why)
         if before is None or before[0] != ok:
-            level = logging.INFO if ok else logging.WARNING
+            # What has not come up yet is no trouble; what goes away is.
+            level = logging.WARNING if before and not ok else logging.INFO
             log.log(level, "%s: %s%s", condition, "ok" if ok else "not ok", f", {why}" * bool(why))
 
     def beat(self) -> None:
