@@ -67,7 +67,7 @@ async def test_the_snapshot_comes_before_its_alert_and_the_state_after_the_detai
 async def test_what_is_rejected_becomes_an_event_and_no_alert(rig: Rig) -> None:
     await rig.show(GREEN, GREEN, GREY, WHITE)
     await rig.end_track()
-    await rig.until(lambda: rig.said(topics.EVENTS))
+    await rig.until(lambda: rig.said(topics.EVENTS) and len(rig.verdicts()) == 4)
     assert [v.outcome for v in rig.verdicts()] == ["rejected", "rejected", *["uncertain"] * 2]
     assert rig.verdicts()[0].label == "phone"
     assert rig.verdicts()[3].score == 0
@@ -119,7 +119,7 @@ async def test_rubbish_is_counted_and_the_next_crop_is_judged(rig: Rig) -> None:
     await rig.send(rig.crop(track="8", age_s=10_000))
     await rig.show(RED, RED, track="2")
     await rig.until(rig.alerts)
-    await rig.until(lambda: len(rig.said(topics.DEAD_LETTERS)) >= 2)
+    await rig.until(lambda: len(rig.said(topics.DEAD_LETTERS)) >= 2 and rig.verdicts())
     reasons = " ".join(letter.reason for letter in rig.said(topics.DEAD_LETTERS))
     assert "not a JPEG" in reasons
     assert {verdict.track for verdict in rig.verdicts()} == {"yard-2"}

@@ -177,7 +177,7 @@ async def test_without_a_model_alerts_pass_unverified_and_are_settled_later(
             assert (alert.event, alert.label, alert.status) == ("new", "unverified", "unverified")
             assert alert.classifier is None
         assert "ON" not in rig.said(topics.STATE)
-        assert kinds_of_events(rig).count("unverified") == 2
+        await rig.until(lambda: kinds_of_events(rig).count("unverified") == 2)
 
         await asyncio.to_thread(mortal_server.start)
         await rig.until(lambda: len(rig.alerts()) == 5)
