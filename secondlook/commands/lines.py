@@ -1,5 +1,6 @@
 """How logs, verdicts and alerts look in the terminal."""
 
+import json
 from collections.abc import Sized
 
 from rich.console import Console
@@ -25,6 +26,16 @@ def count(things: Sized, word: str) -> str:
 def log_line(name: str, line: str) -> Text:
     """Return a line of a process with its name in front, in its colour."""
     return Text.assemble((f"{name:>10} ", COLOURS.get(name, "white")), ("| ", "dim"), line)
+
+
+def json_line(name: str, line: str) -> str:
+    """Return a line of a process as a JSON object that says whose it is."""
+    try:
+        found = json.loads(line)
+    except ValueError:
+        found = None
+    said = found if isinstance(found, dict) else {"message": line}
+    return json.dumps({"service": name, **said}, ensure_ascii=False)
 
 
 def show(console: Console, line: Text) -> None:

@@ -8,7 +8,7 @@ import click
 from rich.console import Console
 
 from secondlook.commands import options
-from secondlook.commands.lines import count, log_line, show
+from secondlook.commands.lines import count, json_line, log_line, show
 from secondlook.commands.starting import start_all
 from secondlook.config import Config
 from secondlook.config_file import load
@@ -68,7 +68,10 @@ def command(
 
 async def _up(wish: Wish, console: Console) -> None:
     def say(name: str, line: str) -> None:
-        show(console, log_line(name, line))
+        if wish.config.log.json_lines:
+            click.echo(json_line(name, line), err=True)
+        else:
+            show(console, log_line(name, line))
 
     with held(folder_of(wish.config_path)) as folder:
         async with running(wish, folder, say) as stack:
@@ -92,6 +95,11 @@ def _introduce(stack: Stack, config: Config, wish: Wish, console: Console) -> No
     ]
     if wish.own_broker and port != config.mqtt.port:
         lines.append(f"port {config.mqtt.port} is taken, so the broker listens on {port}")
+    if stack.frames_mb < config.frames.max_mb:
+        lines.append(
+            f"frames get {stack.frames_mb} MB instead of {config.frames.max_mb}: there is no more "
+            "room in memory (in a container: --shm-size)"
+        )
     if wish.own_broker and (config.mqtt.username or config.mqtt.tls):
         lines.append("the embedded broker asks for no password and no TLS: it is loopback only")
     for line in lines:

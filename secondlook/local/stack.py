@@ -153,7 +153,7 @@ class Stack:
     def _settings(self) -> list[str]:
         settings = [
             f"frames.directory={self._frames}",
-            f"frames.max_mb={self._frames_mb()}",
+            f"frames.max_mb={self.frames_mb}",
         ]
         if self._wish.own_broker:
             settings += [f"mqtt.host={LOOPBACK}", f"mqtt.port={self.mqtt.port}", "mqtt.tls=null"]
@@ -161,8 +161,9 @@ class Stack:
             settings.append(f"triton.url={self.triton.url}")
         return settings
 
-    def _frames_mb(self) -> int:
-        """As configured, or what this machine has: the stack need not fail on a small /dev/shm."""
+    @property
+    def frames_mb(self) -> int:
+        """Room for frames: as configured, or less where this machine has less."""
         return max(
             1, min(self._wish.config.frames.max_mb, int(free_mb(self._frames) * FRAMES_ROOM))
         )

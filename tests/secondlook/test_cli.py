@@ -15,6 +15,7 @@ from secondlook.cli import main
 from secondlook.commands import doctor, options
 from secondlook.commands.alerts import Since
 from secondlook.commands.board import Board, Rate
+from secondlook.commands.lines import json_line
 from secondlook.errors import EXIT_CONFIG, ConfigError, InstallError
 from secondlook.local import folders, stack
 
@@ -234,3 +235,17 @@ def test_an_ended_episode_is_no_longer_open_on_the_board() -> None:
     board.saw_state("yard", "big_gun", "OFF")
 
     assert board.camera("yard").on == set()
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ('{"level": "INFO", "message": "ready"}', {"level": "INFO", "message": "ready"}),
+        ("not JSON", {"message": "not JSON"}),
+        ("42", {"message": "42"}),
+    ],
+)
+def test_with_json_logs_every_line_is_an_object_that_says_whose_it_is(
+    line: str, said: dict[str, str]
+) -> None:
+    assert json.loads(json_line("triton", line)) == {"service": "triton", **said}
