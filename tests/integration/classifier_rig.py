@@ -10,7 +10,7 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ from classifier_svc.__main__ import serve
 from secondlook import topics
 from secondlook.adapters.bus import Bus
 from secondlook.config_file import load
+from secondlook.errors import NotConnected
 from secondlook.local.tritonserver import Server, TritonHome
 from secondlook.messages import (
     Alert,
@@ -299,6 +300,17 @@ class Rig:
 
     def _has_end(self, since: int) -> bool:
         return any(isinstance(message, ReplayEnd) for _, _, message in self.heard[since:])
+
+    async def insist(
+        self, send: Callable[[], Coroutine[Any, Any, None]], condition: Callable[[], object]
+    ) -> None:
+        """Send again each second, as a detector does, until it has had its effect."""
+        for _ in range(PATIENCE_S):
+            with contextlib.suppress(NotConnected):
+                await send()
+            with contextlib.suppress(AssertionError):
+                return await self.until(condition, 1)
+        return await self.until(condition)
 
     async def replayed(self, ago_s: float, client: str) -> list[Alert]:
         """Ask for alerts again until the whole answer has come."""
