@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from rich.console import Console
 
 from secondlook.local.stack import READY_S, SERVICES, Stack, Wish
+from secondlook.local.supervisor import PartFailed
 
 
 async def start_all(
@@ -15,8 +16,17 @@ async def start_all(
     *,
     services: Sequence[str] = tuple(SERVICES),
     last: Sequence[str] = (),
+    patient: bool = False,
 ) -> None:
-    """Start everything and wait until it is ready; `last` only once the rest is.
+    """Start everything and wait until it is ready.
+
+    Args:
+        stack: Whose parts to start.
+        wish: What the user asked for.
+        console: Is told how far it is.
+        services: The services to start.
+        last: Those of them that are started only once the rest is ready.
+        patient: Go on without what is not ready in time: it keeps trying.
 
     Raises:
         PartFailed: A part does not get ready.
@@ -39,16 +49,24 @@ async def start_all(
         for name in names:
             tell(f"starting {name}")
             stack.start_service(name)
-        await _ready(stack, [*started, *names], tell)
+        await _ready(stack, [*started, *names], tell, patient=patient)
         started = []
 
 
-async def _ready(stack: Stack, names: Sequence[str], tell: Callable[[str], None]) -> None:
+async def _ready(
+    stack: Stack, names: Sequence[str], tell: Callable[[str], None], *, patient: bool
+) -> None:
     """Wait for all of them, and say each as it comes."""
 
     async def one(name: str) -> None:
-        seconds = await stack.supervisor.ready(name, READY_S)
-        tell(f"{name} is ready ({seconds:.1f} s)")
+        try:
+            seconds = await stack.supervisor.ready(name, READY_S)
+        except PartFailed as error:
+            if stack.supervisor.failed.done() or not patient:
+                raise
+            tell(f"{error}\n  {name} keeps trying")
+        else:
+            tell(f"{name} is ready ({seconds:.1f} s)")
 
     waiting = [asyncio.create_task(one(name)) for name in names]
     try:

@@ -78,7 +78,7 @@ async def _up(wish: Wish, console: Console) -> None:
             where = {"host": stack.mqtt.host, "port": stack.mqtt.port}
             (folder / options.WHERE).write_text(json.dumps(where), encoding="utf-8")
             _introduce(stack, wish.config, wish, console)
-            await start_all(stack, wish, console)
+            await start_all(stack, wish, console, patient=True)
             console.print("[bold green]Watching.[/] Ctrl-C ends it.")
             raise await asyncio.shield(stack.supervisor.failed)
 
