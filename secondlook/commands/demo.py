@@ -198,7 +198,8 @@ def _listen(bus: Bus, session: Session) -> list[asyncio.Task[None]]:
     def on_alert(delivery: Delivery[Alert]) -> None:
         alert = delivery.message
         if seen.saw_alert(alert, delivery.received_ns):
-            show(console, alert_line(alert, clip_time(alert.frame.id)))
+            came_s = seen.wall_s(delivery.received_ns)
+            show(console, alert_line(alert, f"{came_s:.1f} s"))
 
     def on_status(delivery: Delivery[OnlineOffline]) -> None:
         if delivery.message == "online":

@@ -71,7 +71,7 @@ class Run:
         self.alerts[alert.event] = self.alerts.get(alert.event, 0) + 1
         if alert.event == "new":
             at_s = self.clip_s(alert.frame.id)
-            self.raised.append(Raised(alert.id, alert.label, at_s, self._wall_s(received_ns)))
+            self.raised.append(Raised(alert.id, alert.label, at_s, self.wall_s(received_ns)))
         return True
 
     def clip_s(self, frame_id: str) -> float:
@@ -79,9 +79,9 @@ class Run:
         known = self._media_ns.get(frame_id)
         if known is not None:
             return known / SECOND
-        return self._wall_s(int(frame_id.rpartition("-")[2]))
+        return self.wall_s(int(frame_id.rpartition("-")[2]))
 
-    def _wall_s(self, unix_ns: int) -> float:
+    def wall_s(self, unix_ns: int) -> float:
         """Return the time in the clip at a moment; the clip is played in real time."""
         if self._first is None:
             return 0.0
