@@ -161,15 +161,21 @@ class SyntheticScene:
         label = labels[place]
         choice = [card for card in self._cards if card.label == label]
         card = choice[(turn + int(random.integers(len(choice)))) % len(choice)]
-        side = -1 if random.random() < 0.5 else 1  # noqa: PLR2004 - from either side alike
-        away = 0.5 + 0.72 * side
+        # Short ways: between two frames a card moves by less than its width, as if held by a hand.
+        comes_left, goes_left = random.random(2) < 0.5  # noqa: PLR2004 - from either side alike
+        near, far = random.uniform(0.16, 0.40, 2)
+        first_x, last_x = (near if comes_left else 1 - near), (far if goes_left else 1 - far)
+        first_y, last_y = random.uniform(0.28, 0.72, 2)
         heights = random.uniform(0.085, 0.24, 2)
         if random.random() < 0.2:  # noqa: PLR2004 - some are held close to the camera
             heights *= 1.3
         start_s = number * _SLOT_S + random.uniform(0.6, 1.2)
-        inside = random.uniform((0.2, 0.25), (0.8, 0.75), (2, 2))
-        leave = 0.5 + 0.72 * (side if random.random() < 0.5 else -side)  # noqa: PLR2004
-        path = ((away, inside[0, 1]), tuple(inside[0]), tuple(inside[1]), (leave, inside[1, 1]))
+        path = (
+            (-0.11 if comes_left else 1.11, first_y),
+            (first_x, first_y),
+            (last_x, last_y),
+            (-0.11 if goes_left else 1.11, last_y),
+        )
         return _Visit(
             card=card,
             start_s=float(start_s),
