@@ -11,8 +11,10 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from producers import artwork
-from producers.artwork import Colour, Shape
+from producers import artwork_everyday as everyday
+from producers import artwork_guns as guns
+from producers import drawing
+from producers.drawing import Colour, Shape
 
 Label = Literal["small_gun", "big_gun", "phone", "umbrella", "blank"]
 Image = npt.NDArray[np.uint8]
@@ -50,45 +52,45 @@ class Card:
 
 
 def _card(label: Label, name: str, shapes: tuple[Shape, ...], width: float, style: int = 0) -> Card:
-    paper, border, border_width = artwork.PAPERS[style]
+    paper, border, border_width = drawing.PAPERS[style]
     return Card(label, name, width, paper, border, border_width, shapes)
 
 
 _WIDE, _TALL = 4 / 3, 3 / 4
 
 CARDS: tuple[Card, ...] = (
-    _card("small_gun", "pistol", artwork.pistol(), _WIDE),
-    _card("small_gun", "pistol_right", artwork.mirrored(artwork.pistol(1), _WIDE), _WIDE, 1),
-    _card("small_gun", "revolver", artwork.revolver(), _WIDE, 2),
-    _card("small_gun", "revolver_right", artwork.mirrored(artwork.revolver(1), _WIDE), _WIDE),
-    _card("small_gun", "pocket_pistol", artwork.pocket_pistol(), _WIDE, 3),
-    _card("small_gun", "pistol_up", artwork.upright(artwork.pistol(2), _WIDE), _TALL, 0),
-    _card("big_gun", "rifle", artwork.rifle(), _WIDE),
-    _card("big_gun", "rifle_right", artwork.mirrored(artwork.rifle(1), _WIDE), _WIDE, 2),
-    _card("big_gun", "carbine", artwork.carbine(), _WIDE, 1),
-    _card("big_gun", "carbine_right", artwork.mirrored(artwork.carbine(1), _WIDE), _WIDE),
-    _card("big_gun", "shotgun", artwork.shotgun(), _WIDE, 3),
-    _card("big_gun", "scoped_rifle", artwork.upright(artwork.scoped_rifle(), _WIDE), _TALL),
-    _card("phone", "phone_front", artwork.phone_front(), _TALL),
-    _card("phone", "phone_back", artwork.phone_back(), _TALL, 2),
-    _card("phone", "phone_lying", artwork.lying(artwork.phone_front(1)), _WIDE, 1),
-    _card("phone", "phone_keys", artwork.phone_keys(), _TALL, 3),
-    _card("phone", "phone_wide", artwork.centred(artwork.phone_front(2), _WIDE), _WIDE),
-    _card("phone", "phone_call", artwork.centred(artwork.phone_call(), _WIDE), _WIDE, 2),
-    _card("umbrella", "umbrella_open", artwork.umbrella_open(), _WIDE),
-    _card("umbrella", "umbrella_striped", artwork.umbrella_open(1), _WIDE, 1),
+    _card("small_gun", "pistol", guns.pistol(), _WIDE),
+    _card("small_gun", "pistol_right", drawing.mirrored(guns.pistol(1), _WIDE), _WIDE, 1),
+    _card("small_gun", "revolver", guns.revolver(), _WIDE, 2),
+    _card("small_gun", "revolver_right", drawing.mirrored(guns.revolver(1), _WIDE), _WIDE),
+    _card("small_gun", "pocket_pistol", guns.pocket_pistol(), _WIDE, 3),
+    _card("small_gun", "pistol_up", drawing.upright(guns.pistol(2), _WIDE), _TALL, 0),
+    _card("big_gun", "rifle", guns.rifle(), _WIDE),
+    _card("big_gun", "rifle_right", drawing.mirrored(guns.rifle(1), _WIDE), _WIDE, 2),
+    _card("big_gun", "carbine", guns.carbine(), _WIDE, 1),
+    _card("big_gun", "carbine_right", drawing.mirrored(guns.carbine(1), _WIDE), _WIDE),
+    _card("big_gun", "shotgun", guns.shotgun(), _WIDE, 3),
+    _card("big_gun", "scoped_rifle", drawing.upright(guns.scoped_rifle(), _WIDE), _TALL),
+    _card("phone", "phone_front", everyday.phone_front(), _TALL),
+    _card("phone", "phone_back", everyday.phone_back(), _TALL, 2),
+    _card("phone", "phone_lying", drawing.lying(everyday.phone_front(1)), _WIDE, 1),
+    _card("phone", "phone_keys", everyday.phone_keys(), _TALL, 3),
+    _card("phone", "phone_wide", drawing.centred(everyday.phone_front(2), _WIDE), _WIDE),
+    _card("phone", "phone_call", drawing.centred(everyday.phone_call(), _WIDE), _WIDE, 2),
+    _card("umbrella", "umbrella_open", everyday.umbrella_open(), _WIDE),
+    _card("umbrella", "umbrella_striped", everyday.umbrella_open(1), _WIDE, 1),
     _card(
-        "umbrella", "umbrella_tilted", artwork.turned(artwork.umbrella_open(2), 25, 2 / 3), _WIDE
+        "umbrella", "umbrella_tilted", drawing.turned(everyday.umbrella_open(2), 25, 2 / 3), _WIDE
     ),
-    _card("umbrella", "umbrella_closed", artwork.umbrella_closed(), _TALL, 2),
-    _card("umbrella", "umbrella_leaning", artwork.lying(artwork.umbrella_closed(1)), _WIDE, 3),
+    _card("umbrella", "umbrella_closed", everyday.umbrella_closed(), _TALL, 2),
+    _card("umbrella", "umbrella_leaning", drawing.lying(everyday.umbrella_closed(1)), _WIDE, 3),
     _card(
-        "umbrella", "umbrella_tall", artwork.centred(artwork.umbrella_open(3), _TALL, 0.6), _TALL
+        "umbrella", "umbrella_tall", drawing.centred(everyday.umbrella_open(3), _TALL, 0.6), _TALL
     ),
     _card("blank", "blank", (), _WIDE),
     _card("blank", "blank_tall", (), _TALL, 2),
-    _card("blank", "ruled", artwork.ruled(_WIDE), _WIDE, 1),
-    _card("blank", "note", artwork.note(_TALL), _TALL, 3),
+    _card("blank", "ruled", everyday.ruled(_WIDE), _WIDE, 1),
+    _card("blank", "note", everyday.note(_TALL), _TALL, 3),
     _card("blank", "plain", (), _WIDE, 4),
 )
 
@@ -119,7 +121,7 @@ def rasterise(card: Card, height: int, *, oversampling: int = 3) -> Image:
 def _draw(canvas: Image, shape: Shape, scale: int) -> None:
     # OpenCV's pixel centres are whole numbers, ours lie at halves.
     at = np.asarray(shape.points, np.float64) * scale - 0.5
-    points = np.round(at * (1 << _SHIFT)).astype(np.int32).reshape(1, -1, 2)
+    points = [np.round(at * (1 << _SHIFT)).astype(np.int32)]
     bgr = shape.colour[::-1]
     if shape.stroke:
         thick = max(round(shape.stroke * scale), 1)

@@ -44,7 +44,7 @@ def quad_of(
     nearer = 4 / (4 + depth)
     x, y = x * nearer * height, y * nearer * height
     turned = (x * np.cos(plane) - y * np.sin(plane), x * np.sin(plane) + y * np.cos(plane))
-    return (np.stack(turned, axis=1) + np.asarray(centre)).astype(np.float32)
+    return np.asarray(np.stack(turned, axis=1) + np.asarray(centre), np.float32)
 
 
 def draw_card(frame: Image, card: Card, quad: Quad, *, light: float = 1.0) -> None:
@@ -54,8 +54,8 @@ def draw_card(frame: Image, card: Card, quad: Quad, *, light: float = 1.0) -> No
     height = next((size for size in _HEIGHTS if size >= needed * 0.9), _HEIGHTS[-1])
     picture = drawn(card, height)
     if light != 1.0:
-        picture = cv2.convertScaleAbs(picture, alpha=light)
-    paste(frame, np.asarray(picture, np.uint8), quad)
+        picture = np.asarray(cv2.convertScaleAbs(picture, alpha=light), np.uint8)
+    paste(frame, picture, quad)
 
 
 def paste(frame: Image, picture: Image, quad: Quad) -> None:
@@ -77,8 +77,8 @@ def paste(frame: Image, picture: Image, quad: Quad) -> None:
 
 def _blend(region: Image, seen: Image, quad: npt.NDArray[np.floating]) -> Image:
     mask = np.zeros(region.shape[:2], np.uint8)
-    points = np.round((quad - 0.5) * 64).astype(np.int32).reshape(1, -1, 2)
-    cv2.fillPoly(mask, points, 255, cv2.LINE_AA, 6)
+    points = np.round((quad - 0.5) * 64).astype(np.int32)
+    cv2.fillPoly(mask, [points], (255,), cv2.LINE_AA, 6)
     part = cv2.merge([mask, mask, mask])
     over = cv2.multiply(seen, part, scale=1 / 255)
     under = cv2.multiply(region, cv2.bitwise_not(part), scale=1 / 255)

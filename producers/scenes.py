@@ -21,6 +21,9 @@ MIN_WIDTH = 32.0
 """…and the card is at least this wide, in pixels."""
 
 _NOISES = 5
+_STEPS = (0.0, 0.38, 0.62, 1.0)
+"""Parts of a visit at which a card comes, is here, is there and is gone: between two frames it
+moves by less than its width, as if held by a hand."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +59,9 @@ class _Visit:
         part = (at_s - self.start_s) / self.stay_s
         if not 0 <= part < 1:
             return None
-        step, within = divmod(part * 3, 1)
-        here, there = self.path[int(step)], self.path[int(step) + 1]
+        step = int(np.searchsorted(_STEPS, part, side="right")) - 1
+        within = (part - _STEPS[step]) / (_STEPS[step + 1] - _STEPS[step])
+        here, there = self.path[step], self.path[step + 1]
         # Slow at both ends of each step, so that the card is not in constant motion.
         eased = within * within * (3 - 2 * within)
         x, y = (a + (b - a) * eased for a, b in zip(here, there, strict=True))
@@ -161,26 +165,22 @@ class SyntheticScene:
         label = labels[place]
         choice = [card for card in self._cards if card.label == label]
         card = choice[(turn + int(random.integers(len(choice)))) % len(choice)]
-        # Short ways: between two frames a card moves by less than its width, as if held by a hand.
-        comes_left, goes_left = random.random(2) < 0.5  # noqa: PLR2004 - from either side alike
-        near, far = random.uniform(0.16, 0.40, 2)
-        first_x, last_x = (near if comes_left else 1 - near), (far if goes_left else 1 - far)
+        left = random.random() < 0.5  # noqa: PLR2004 - from either side alike
+        first_x, last_x = random.uniform(0.14, 0.34, 2)
         first_y, last_y = random.uniform(0.28, 0.72, 2)
+        if random.random() < 0.25:  # noqa: PLR2004 - some cross the middle
+            first_x, last_x = 0.42, 0.58
         heights = random.uniform(0.085, 0.24, 2)
         if random.random() < 0.2:  # noqa: PLR2004 - some are held close to the camera
             heights *= 1.3
         start_s = number * _SLOT_S + random.uniform(0.6, 1.2)
-        path = (
-            (-0.11 if comes_left else 1.11, first_y),
-            (first_x, first_y),
-            (last_x, last_y),
-            (-0.11 if goes_left else 1.11, last_y),
-        )
+        out_x = 1.11 if last_x > 0.5 else -0.11  # noqa: PLR2004 - by the nearer side
+        path = ((-0.11, first_y), (first_x, first_y), (last_x, last_y), (out_x, last_y))
         return _Visit(
             card=card,
             start_s=float(start_s),
-            stay_s=float(random.uniform(3.6, 4.8)),
-            path=tuple((float(x), float(y)) for x, y in path),
+            stay_s=float(random.uniform(4.6, 5.4)),
+            path=tuple((float(x if left else 1 - x), float(y)) for x, y in path),
             heights=(float(heights[0]), float(heights[1])),
             roll=float(random.normal(0, 7)),
             sway=float(random.uniform(2, 9)),
@@ -196,5 +196,5 @@ class SyntheticScene:
         return np.asarray(cv2.convertScaleAbs(self._room, alpha=level / 100), np.uint8)
 
 
-_SLOT_S = 6.4
+_SLOT_S = 7.0
 """Seconds from one visit's earliest start to the next one's: the longest stay and a gap."""
