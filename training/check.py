@@ -159,6 +159,13 @@ def _clip_frames(path: Path) -> Iterator[Image]:
         yield np.asarray(frame, np.uint8)
 
 
+def _photographs(folder: Path) -> Iterator[Image]:
+    for path in sorted(folder.rglob("*.jpg")):
+        image = cv2.imread(str(path))
+        if image is not None:
+            yield np.asarray(image, np.uint8)
+
+
 def _show_looks(tracks: list[Track]) -> None:
     for track in tracks:
         looks = [f"{f.label[:5]} {f.label_score:.2f}" for f in track.found]
@@ -183,6 +190,7 @@ def _show_looks(tracks: list[Track]) -> None:
 @click.option("--threads", default=2, show_default=True)
 @click.option("--verbose", is_flag=True, help="Show every look.")
 def main(
+    *,
     clip: Path | None,
     synthetic: int | None,
     seconds: float,
@@ -196,8 +204,7 @@ def main(
     pair = Models(Path(models), threads)
     good = True
     if images:
-        found = [f for p in sorted(images.rglob("*.jpg")) if (image := cv2.imread(str(p))) is not None
-                 for f in pair.judge(np.asarray(image, np.uint8), min_score)]  # fmt: skip
+        found = [f for image in _photographs(images) for f in pair.judge(image, min_score)]
         guns = sum(f.label in GUNS and f.label_score >= CONFIRM_SCORE for f in found)
         click.echo(f"{images}: {len(found)} detections, {guns} of them confirmed as guns")
         good = not guns

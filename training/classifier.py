@@ -12,31 +12,33 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import click
-import cv2
 import numpy as np
 import numpy.typing as npt
 
 from training.cards.cutting import CLASSES, SIDE
+from training.crops import Images, Indices, batches, load
 
-Images = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float32]
+Module = Any
+"""Keras itself: it is chosen and imported at run time, and carries no types."""
+Model = Any
+"""A Keras model."""
+Tensor = Any
 
 WEIGHTS = "weights.npz"
 GUNS = (0, 1)
 """Indices of the labels that alert, for the report."""
 CONFIRM_SCORE = 0.8
-_EMPTY_SHARE = 0.36
+_EXPORT_ERROR = 1e-4
 _JUDGED_STRETCH = 3
 """The first stretches may still wait for something."""
 
 
-def build(keras: Any, *, side: int = SIDE) -> Any:
+def build(keras: Module, *, side: int = SIDE) -> Model:
     """Return EfficientNet-B0 that takes RGB 0..255 NHWC and answers logits."""
     return keras.applications.EfficientNetB0(
         weights=None,
@@ -46,86 +48,13 @@ def build(keras: Any, *, side: int = SIDE) -> Any:
     )
 
 
-def load(folder: Path) -> tuple[Images, npt.NDArray[np.int64]]:
-    """Read class folders: images as (n, 224, 224, 3) RGB and the index of each one's label.
-
-    Raises:
-        click.ClickException: A label has no images.
-    """
-    paths, truth = [], []
-    for index, label in enumerate(CLASSES):
-        found = sorted((folder / label).glob("*.jpg"))
-        if not found:
-            raise click.ClickException(f"{folder / label} holds no .jpg: generate crops first")
-        paths += found
-        truth += [index] * len(found)
-    images = np.empty((len(paths), SIDE, SIDE, 3), np.uint8)
-
-    def read(number: int) -> None:
-        image = cv2.imread(str(paths[number]))
-        if image is None or image.shape != images.shape[1:]:
-            raise click.ClickException(f"{paths[number]} is no {SIDE}x{SIDE} image: remove it")
-        images[number] = image[..., ::-1]
-
-    with ThreadPoolExecutor() as pool:
-        list(pool.map(read, range(len(paths))))
-    return images, np.array(truth)
-
-
-def vary(random: np.random.Generator, images: Images) -> Images:
-    """Return a batch mirrored, lit, moved and partly covered by chance; the shape stays."""
-    varied = np.empty_like(images)
-    for number, image in enumerate(images):
-        seen = image[:, ::-1] if random.random() < 0.5 else image
-        if random.random() < 0.6:
-            gain, lift = random.uniform(0.7, 1.3), random.uniform(-25, 25)
-            levels = np.arange(256)[:, None] * gain * random.uniform(0.93, 1.07, 3) + lift
-            seen = cv2.LUT(
-                np.ascontiguousarray(seen), np.clip(levels, 0, 255).astype(np.uint8)[None]
-            )
-        if random.random() < 0.5:
-            scale = random.uniform(0.88, 1.14, 2)
-            shift = random.normal(0, 10, 2) + (1 - scale) * SIDE / 2
-            onto = np.array([[scale[0], random.normal(0, 0.05), shift[0]],
-                             [random.normal(0, 0.05), scale[1], shift[1]]])  # fmt: skip
-            seen = cv2.warpAffine(seen, onto, (SIDE, SIDE), borderMode=cv2.BORDER_REFLECT)
-        varied[number] = seen
-        if random.random() < 0.2:
-            x, y = random.integers(0, SIDE, 2)
-            wide, high = random.integers(10, 80, 2)
-            varied[number, y : y + high, x : x + wide] = random.integers(0, 256, 3)
-    return varied
-
-
-def batches(
-    images: Images, truth: npt.NDArray[np.int64], size: int, *, seed: int
-) -> Iterator[tuple[Images, npt.NDArray[np.int64]]]:
-    """Yield varied batches for ever, the labels in fixed shares, made ahead by threads."""
-    groups = [np.flatnonzero(truth == index) for index in range(len(CLASSES))]
-    shares = [(1 - _EMPTY_SHARE) / (len(CLASSES) - 1)] * (len(CLASSES) - 1) + [_EMPTY_SHARE]
-
-    def make(number: int) -> tuple[Images, npt.NDArray[np.int64]]:
-        random = np.random.default_rng([seed, number])
-        labels = random.choice(len(CLASSES), size, p=shares)
-        picked = np.array([groups[label][random.integers(len(groups[label]))] for label in labels])
-        return vary(random, images[picked]), labels
-
-    with ThreadPoolExecutor(14) as pool:
-        ahead = [pool.submit(make, number) for number in range(24)]
-        number = len(ahead)
-        while True:
-            yield ahead.pop(0).result()
-            ahead.append(pool.submit(make, number))
-            number += 1
-
-
-def softmax(logits: Floats) -> Floats:
+def softmax(logits: npt.NDArray[np.floating]) -> Floats:
     """Return probabilities over the last axis."""
     shifted = np.exp(logits - logits.max(axis=-1, keepdims=True))
     return np.asarray(shifted / shifted.sum(axis=-1, keepdims=True), np.float32)
 
 
-def temperature(logits: Floats, truth: npt.NDArray[np.int64]) -> float:
+def temperature(logits: Floats, truth: Indices) -> float:
     """Return the divisor of the logits that makes the scores most probable.
 
     Guo et al. 2017, "On Calibration of Modern Neural Networks", section 4.2.
@@ -136,7 +65,7 @@ def temperature(logits: Floats, truth: npt.NDArray[np.int64]) -> float:
     return float(choices[int(np.argmin(losses))])
 
 
-def report(scores: Floats, truth: npt.NDArray[np.int64]) -> dict[str, Any]:
+def report(scores: Floats, truth: Indices) -> dict[str, Any]:
     """Return what the scores are worth: accuracy, the confusion matrix, guns found and invented."""
     best = scores.argmax(axis=1)
     confusion = np.zeros((len(CLASSES), len(CLASSES)), int)
@@ -190,7 +119,7 @@ class Pace:
         return f"{now - self._started:.0f} s, {speed:.0f} crops/s: {figures}"
 
 
-def _prepare(keras: Any, model: Any, size: int) -> None:
+def _prepare(keras: Module, model: Model, size: int) -> None:
     """Compile the model, in both senses: some backends take minutes for their first step."""
     model.compile(
         optimizer=keras.optimizers.AdamW(1e-6, weight_decay=1e-4, clipnorm=1.0),
@@ -203,7 +132,7 @@ def _prepare(keras: Any, model: Any, size: int) -> None:
 
 
 def _fit(
-    keras: Any, model: Any, train: tuple[Images, Any], pace: Pace, out: Path, *, size: int,
+    keras: Module, model: Model, train: tuple[Images, Indices], pace: Pace, out: Path, *, size: int,
     stretch: int,
 ) -> None:  # fmt: skip
     """Train all layers until the time is over; keep the weights every few stretches."""
@@ -226,15 +155,17 @@ def _fit(
     save(model, out)
 
 
-def save(model: Any, out: Path) -> None:
+def save(model: Model, out: Path) -> None:
     """Write the weights in order, as float32; a stop in between leaves the older ones."""
-    values = {f"{i:04d}": np.asarray(w, np.float32) for i, w in enumerate(model.get_weights())}
+    values: dict[str, Any] = {
+        f"{i:04d}": np.asarray(w, np.float32) for i, w in enumerate(model.get_weights())
+    }
     part = out / "part.npz"
     np.savez_compressed(part, **values)
     part.replace(out / WEIGHTS)
 
 
-def restore(model: Any, path: Path) -> None:
+def restore(model: Model, path: Path) -> None:
     """Set the weights that `save` wrote."""
     with np.load(path) as values:
         model.set_weights([values[name] for name in sorted(values.files)])
@@ -250,7 +181,7 @@ def main() -> None:
 
 
 @main.command()
-@click.option("--crops", type=_EXISTING, required=True, help="Class folders.")
+@click.option("--crops", type=_PATH, required=True, help="Class folders.")
 @click.option("--out", type=_PATH, default=Path("runs/classifier"))
 @click.option("--minutes", default=6.0, show_default=True, help="In all.")
 @click.option("--batch", default=256, show_default=True)
@@ -260,6 +191,7 @@ def main() -> None:
 @click.option("--mixed", is_flag=True, help="bfloat16 arithmetic, for GPUs that have it.")
 @click.option("--wait-for", type=_PATH, help="Prepare at once, but load crops when this exists.")
 def train(
+    *,
     crops: Path,
     out: Path,
     minutes: float,
@@ -327,7 +259,7 @@ def export(out: Path, opset: int) -> None:
     divisor = json.loads((out / "report.json").read_text())["temperature"]
     spec = tf.TensorSpec((None, SIDE, SIDE, 3), tf.float32, name="images")
 
-    def serve(images: Any) -> dict[str, Any]:
+    def serve(images: Tensor) -> dict[str, Tensor]:
         return {"scores": tf.nn.softmax(model(images, training=False) / divisor)}
 
     archive = keras.export.ExportArchive()
@@ -341,18 +273,19 @@ def export(out: Path, opset: int) -> None:
     _check(model, divisor, out / "classifier.onnx")
 
 
-def _check(model: Any, divisor: float, exported: Path) -> None:
+def _check(model: Model, divisor: float, exported: Path) -> None:
     import onnxruntime  # noqa: PLC0415 - only here
 
     images = np.random.default_rng(0).uniform(0, 255, (4, SIDE, SIDE, 3)).astype(np.float32)
-    expected = softmax(np.asarray(model.predict(images, verbose=0)) / divisor)
+    logits = np.asarray(model.predict(images, verbose=0), np.float32)
+    expected = softmax(logits / divisor)
     session = onnxruntime.InferenceSession(str(exported), providers=["CPUExecutionProvider"])
     names = [tensor.name for tensor in session.get_inputs()]
     if names != ["images"]:
         raise click.ClickException(f"the export has the inputs {names}, not only images")
     (scores,) = session.run(["scores"], {"images": images})
     off = float(np.abs(scores - expected).max())
-    if off > 1e-4:
+    if off > _EXPORT_ERROR:
         raise click.ClickException(f"the export's scores are {off:.1e} off Keras's")
     click.echo(f"{exported}: scores within {off:.1e} of Keras's")
 

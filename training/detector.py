@@ -137,6 +137,7 @@ def main() -> None:
 @click.option("--weights", default="", help="A checkpoint to go on from.")
 @click.option("--side", default=SIDE, show_default=True)
 def train(
+    *,
     data: Path, out: Path, epochs: int, minutes: float, batch: int, workers: int, device: str,
     weights: str, side: int,
 ) -> None:  # fmt: skip

@@ -13,13 +13,13 @@ Floats = npt.NDArray[np.float32]
 
 def worn(random: Random, picture: Image) -> Image:
     """Return a printed picture as printers, paper and light leave it."""
-    seen = picture.astype(np.float32)
+    seen: Floats = picture.astype(np.float32)
     if random.random() < 0.15:
         seen[:] = seen.mean(axis=2, keepdims=True)
     if random.random() < 0.5:
         # Faded ink on paper that is not white.
         low, high = random.uniform(0, 60), random.uniform(190, 255)
-        seen = low + seen * (high - low) / 255
+        seen = np.asarray(low + seen * (high - low) / 255, np.float32)
     if random.random() < 0.4:
         seen *= random.uniform(0.86, 1.08, 3).astype(np.float32)
     if random.random() < 0.5:
@@ -46,7 +46,7 @@ def bend(random: Random, picture: Image) -> Image:
     x = x + width * strength * 0.5 * wave * (1 - 2 * x / width)
     bent = cv2.remap(picture, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     shade = 1 + random.uniform(-0.25, 0.1) * wave
-    return np.clip(bent * shade[..., None], 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(bent * shade[..., None], 0, 255), np.uint8)
 
 
 def on_screen(random: Random, picture: Image) -> Image:
@@ -55,7 +55,7 @@ def on_screen(random: Random, picture: Image) -> Image:
     seen *= np.array([random.uniform(0.95, 1.1), 1.0, random.uniform(0.9, 1.03)], np.float32)
     if random.random() < 0.5:
         seen[:: int(random.integers(2, 5))] *= random.uniform(0.85, 0.97)
-    return np.clip(seen, 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(seen, 0, 255), np.uint8)
 
 
 def glare(random: Random, frame: Image, quad: Quad) -> None:
@@ -162,8 +162,11 @@ def _exposed(random: Random, frame: Image, strength: float) -> Image:
     seen = cv2.LUT(frame, table)
     if random.random() < 0.6:
         sigma = random.uniform(1, 14 if dark else 8)
-        noise = np.empty(frame.shape, np.int16)
-        cv2.setRNGSeed(int(random.integers(1 << 30)))
-        cv2.randn(noise, 0.0, sigma)
-        seen = cv2.add(seen, noise, dtype=cv2.CV_8U)
+        return noisy(random, np.asarray(seen, np.uint8), sigma)
     return np.asarray(seen, np.uint8)
+
+
+def noisy(random: Random, frame: Image, sigma: float) -> Image:
+    """Return the frame with normal noise of this deviation in every channel."""
+    noise = np.round(random.standard_normal(frame.shape, np.float32) * sigma).astype(np.int16)
+    return np.asarray(cv2.add(frame, noise, dtype=cv2.CV_8U), np.uint8)

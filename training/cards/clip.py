@@ -18,6 +18,7 @@ from producers.cards import CARDS, Card, Image
 from producers.placing import Quad, box_of, quad_of, visible_part
 from producers.rooms import room
 from producers.scenes import MIN_VISIBLE, MIN_WIDTH
+from training.cards.camera import noisy
 from training.cards.compose import hold_card
 
 WIDTH, HEIGHT, FPS, SECONDS = 1280, 720, 10, 33
@@ -95,11 +96,8 @@ def frames(seed: int = SEED) -> Iterator[Image]:
                 hold_card(np.random.default_rng([seed, number]), frame, _card(shown.card), quad)
         light = 1.0 + 0.06 * np.sin(at_s / 4)
         frame = np.asarray(cv2.GaussianBlur(frame, (0, 0), 0.6), np.uint8)
-        noise = np.empty(frame.shape, np.int16)
-        cv2.setRNGSeed(index)
-        cv2.randn(noise, 0.0, 2.5)
-        lit = cv2.convertScaleAbs(frame, alpha=light)
-        yield np.asarray(cv2.add(lit, noise, dtype=cv2.CV_8U), np.uint8)
+        lit = np.asarray(cv2.convertScaleAbs(frame, alpha=light), np.uint8)
+        yield noisy(np.random.default_rng([seed, index, 1]), lit, 2.0)
 
 
 def truth() -> dict[str, object]:

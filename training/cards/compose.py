@@ -10,7 +10,8 @@ from producers.cards import CARDS, LABELS, Card, Image
 from producers.placing import Quad, box_of, draw_card, drawn, paste, quad_of, visible_part
 from producers.rooms import room
 from training.cards import camera
-from training.cards.surroundings import Random, background, distractor
+from training.cards.distractors import distractor
+from training.cards.surroundings import Random, background
 
 Box = tuple[float, float, float, float]
 """Left, top, right, bottom in pixels."""
@@ -63,10 +64,7 @@ def _plain(random: Random) -> Scene:
             continue
         draw_card(scene.image, card, quad, light=level)
         quads.append((card, quad))
-    noise = np.empty(scene.image.shape, np.int16)
-    cv2.setRNGSeed(int(random.integers(1 << 30)))
-    cv2.randn(noise, 0.0, random.uniform(0, 4))
-    scene.image = np.asarray(cv2.add(scene.image, noise, dtype=cv2.CV_8U), np.uint8)
+    scene.image = camera.noisy(random, scene.image, random.uniform(0, 4))
     if random.random() < 0.5:
         scene.image = camera.compressed(scene.image, int(random.integers(40, 96)))
     _note(scene, quads)

@@ -79,7 +79,7 @@ def _prepare(folder: str | None) -> None:
 @click.option("--photographs", help="Folder of JPEG photographs to use as backgrounds.")
 @click.option("--processes", default=os.cpu_count() or 1, show_default=True)
 def main(
-    out: Path, scenes: int, first: int, seed: int, photographs: str | None, processes: int
+    *, out: Path, scenes: int, first: int, seed: int, photographs: str | None, processes: int
 ) -> None:
     """Draw scenes and write them for both trainings; deterministic from the seed."""
     for side in ("train", "val"):
