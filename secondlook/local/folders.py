@@ -5,14 +5,18 @@ import fcntl
 import hashlib
 import os
 import shutil
+import stat
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
 
 from secondlook.errors import InstallError
 
 SHM = Path("/dev/shm")  # noqa: S108 - the frame store must be in memory; every folder made there is private
 LOCK = "lock"
+YOUNG_S = 60.0
 
 
 def state_home() -> Path:
@@ -60,13 +64,23 @@ def held(folder: Path) -> Iterator[Path]:
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     folder.chmod(0o700)
     with (folder / LOCK).open("ab") as lock:
+        if not _locked(lock):
+            raise InstallError(
+                "secondlook up is already running with this configuration; end it first"
+            )
+        yield folder
+
+
+def _locked(lock: IO[bytes]) -> bool:
+    """Take the lock; a few times, because `is_held` takes it for a moment to look."""
+    for attempt in range(5):
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise InstallError(
-                "secondlook up is already running with this configuration; end it first"
-            ) from None
-        yield folder
+            time.sleep(0.02 * attempt)
+        else:
+            return True
+    return False
 
 
 @contextlib.contextmanager
@@ -77,8 +91,7 @@ def temporary(prefix: str, parent: Path | None = None) -> Iterator[Path]:
     """
     parent = parent or Path(tempfile.gettempdir())
     for left in parent.glob(f"{prefix}*"):
-        mine = left.is_dir() and not left.is_symlink() and left.stat().st_uid == os.getuid()
-        if mine and (left / LOCK).exists() and not is_held(left):
+        if _is_old_and_ours(left) and (left / LOCK).exists() and not is_held(left):
             shutil.rmtree(left, ignore_errors=True)
     folder = Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
     try:
@@ -86,6 +99,16 @@ def temporary(prefix: str, parent: Path | None = None) -> Iterator[Path]:
             yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _is_old_and_ours(folder: Path) -> bool:
+    """Tell whether a folder may be a leftover: a young one may be about to take its lock."""
+    try:
+        found = folder.lstat()
+    except OSError:
+        return False
+    old = time.time() - found.st_mtime > YOUNG_S
+    return old and stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid()
 
 
 @contextlib.contextmanager

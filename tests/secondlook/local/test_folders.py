@@ -26,9 +26,11 @@ def test_leftovers_of_a_killed_run_are_removed(tmp_path: Path) -> None:
         "    os.kill(os.getpid(), signal.SIGKILL)\n"
     )
     subprocess.run([sys.executable, "-c", killed, str(tmp_path)], check=False, timeout=30)
-    left = list(tmp_path.iterdir())
-    assert len(left) == 1
+    (left,) = tmp_path.iterdir()
 
+    with temporary("run-", tmp_path):
+        assert left.exists(), "it may be a run that is just starting"
+    os.utime(left, (0, 0))
     with temporary("run-", tmp_path) as folder:
         assert list(tmp_path.iterdir()) == [folder]
 
@@ -36,9 +38,12 @@ def test_leftovers_of_a_killed_run_are_removed(tmp_path: Path) -> None:
 def test_a_living_run_and_foreign_folders_are_left_alone(tmp_path: Path) -> None:
     foreign = tmp_path / "run-notours"
     foreign.mkdir()
+    os.utime(foreign, (0, 0))
 
-    with temporary("run-", tmp_path) as first, temporary("run-", tmp_path):
-        assert first.exists()
+    with temporary("run-", tmp_path) as first:
+        os.utime(first, (0, 0))
+        with temporary("run-", tmp_path):
+            assert first.exists()
     assert foreign.exists()
 
 
@@ -73,3 +78,22 @@ def test_without_a_home_state_lies_in_a_folder_of_this_user(
 
 def test_free_room_is_a_number_of_megabytes(tmp_path: Path) -> None:
     assert free_mb(tmp_path) > 0
+
+
+def test_a_look_at_the_lock_does_not_keep_a_run_from_starting(tmp_path: Path) -> None:
+    folder = tmp_path / "state"
+    folder.mkdir()
+    looking = (
+        "import fcntl, sys, time\n"
+        "with open(sys.argv[1], 'ab') as lock:\n"
+        "    fcntl.flock(lock, fcntl.LOCK_EX)\n"
+        "    print('looking', flush=True)\n"
+        "    time.sleep(0.05)\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", looking, str(folder / "lock")], stdout=subprocess.PIPE
+    ) as look:
+        assert look.stdout is not None
+        look.stdout.readline()
+        with held(folder):
+            assert is_held(folder)
