@@ -15,6 +15,7 @@ from secondlook import topics
 from secondlook.adapters.bus import Bus
 from secondlook.adapters.subscriptions import Subscription
 from secondlook.config import Mqtt
+from secondlook.local.broker import mosquitto
 from secondlook.local.folders import SHM
 from tests.integration.stack_models import write_repository
 
@@ -80,14 +81,15 @@ class Up:
     async def mqtt(self) -> Mqtt:
         return Mqtt(port=int((await self.says(r"broker: 127\.0\.0\.1:(\d+)"))[1]))
 
-    async def pid_of(self, module: str) -> int:
-        """Return the process that runs a module."""
+    async def pid_of(self, program: str) -> int:
+        """Return the process that runs a Python module or a program of that name."""
         async with asyncio.timeout(30):
             while True:
                 for pid in processes_below(self.process.pid):
                     path = Path(f"/proc/{pid}/cmdline")
                     command = (await asyncio.to_thread(path.read_bytes)).split(b"\0")
-                    if command[1:3] == [b"-m", module.encode()]:
+                    names = [Path(command[0].decode()).name, command[2:3] and command[2].decode()]
+                    if program in names:
                         return pid
                 await asyncio.sleep(0.1)
 
@@ -195,6 +197,30 @@ async def test_up_alerts_survives_deaths_and_ends_cleanly(up: Up, folder: Path) 
     assert await up.end() == 0
     assert {pid for pid in children if alive(pid)} == set()
     assert not any(path.exists() for path in frames)
+
+
+async def a_look_is_judged(mqtt: Mqtt) -> None:
+    async with Bus(mqtt, service="test") as bus:
+        verdicts = bus.subscribe(topics.VERDICTS)
+        async with asyncio.timeout(60):
+            assert (await verdicts.batch(1))[0].message.outcome == "confirmed"
+
+
+@pytest.mark.skipif(mosquitto() is None, reason="mosquitto is not installed")
+async def test_a_killed_broker_and_a_killed_triton_come_back(up: Up, folder: Path) -> None:
+    mqtt = await up.mqtt()
+    await up.says("Watching")
+    await a_look_is_judged(mqtt)
+
+    for name, program in (("broker", "mosquitto"), ("triton", "tritonserver")):
+        old = await up.pid_of(program)
+        os.kill(old, signal.SIGKILL)
+        await up.says(rf"{name} \| was ended by SIGKILL; starting it again")
+        await a_look_is_judged(mqtt)
+        assert await up.pid_of(program) != old
+
+    assert (await run(folder, "test-alert"))[0] == 0
+    assert await up.end() == 0
 
 
 async def test_a_second_up_of_the_same_configuration_is_refused(up: Up, folder: Path) -> None:
