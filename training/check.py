@@ -112,7 +112,7 @@ class Track:
         self.last = index
         for gun in GUNS:
             looks = [f.label == gun and f.label_score >= CONFIRM_SCORE for f in self.found[-3:]]
-            if sum(looks) >= 2:  # noqa: PLR2004 - two of three, as the rule says
+            if sum(looks) >= 2:
                 self.alerts.setdefault(gun, at_s)
 
 
@@ -124,7 +124,7 @@ def follow(models: Models, frames: Iterator[Image], fps: float, min_score: float
         for found in models.judge(frame, min_score):
             near = [t for t in open_tracks if t.last < index]
             best = max(near, key=lambda t: overlap(t.found[-1].box, found.box), default=None)
-            if best is None or overlap(best.found[-1].box, found.box) < 0.3:  # noqa: PLR2004
+            if best is None or overlap(best.found[-1].box, found.box) < 0.3:
                 best = Track(index / fps, index)
                 open_tracks.append(best)
             best.add(found, index, index / fps)
@@ -217,7 +217,9 @@ def main(
         scene = SyntheticScene(synthetic)
         truths = [{"label": e.label, "start_s": e.start_s, "end_s": e.end_s}
                   for e in scene.episodes(seconds)]  # fmt: skip
-        frames = (scene.frame(index) for index in range(round((seconds + 5) * scene.fps)))
+        # Up to the last episode's end: a card that comes later is in no truth.
+        last_s = max((e.end_s for e in scene.episodes(seconds)), default=seconds) + 0.5
+        frames = (scene.frame(index) for index in range(round(last_s * scene.fps)))
         tracks = follow(pair, frames, scene.fps, min_score)
         good &= _played(tracks, truths, f"synthetic camera {synthetic}", verbose)
     raise SystemExit(0 if good else 1)

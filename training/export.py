@@ -49,6 +49,7 @@ def fuse_detector(model: onnx.ModelProto, kind: Literal["yolov5", "yolov8"]) -> 
     Raises:
         ExportError: The model has other tensors than that.
     """
+    raw = with_opset(model)
     batch, channels, height, width = sizes(only_input(model))
     if channels != _COLOURS or not height or not width:
         raise ExportError(
@@ -64,7 +65,7 @@ def fuse_detector(model: onnx.ModelProto, kind: Literal["yolov5", "yolov8"]) -> 
         raise ExportError(f"an output of shape {shape} is not that of a {kind} model")
     before = pixels_to(height, width, scale=1 / 255, nchw=True)
     after = best_candidates(kind, rows, labels)
-    return joined(before, with_opset(model), after, ["boxes", "scores", "labels", "count"])
+    return joined(before, raw, after, ["boxes", "scores", "labels", "count"])
 
 
 def fuse_classifier(model: onnx.ModelProto) -> onnx.ModelProto:
