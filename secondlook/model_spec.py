@@ -42,12 +42,15 @@ class ModelParameters(BaseModel):
     std: PerChannel | None = None
     """Each channel is divided by it after `mean`."""
     resize: Literal["letterbox", "stretch"] | None = None
+    """`letterbox` keeps the proportions and fills up with grey; `stretch` does not."""
     interpolation: Literal["linear", "cubic", "area"] | None = None
+    """How pixels are made when a picture is resized."""
     layout: Literal["nchw", "nhwc"] | None = None
     """Needed only where the shape leaves it open."""
     fallback_label: str | None = None
     """The label of a look whose best score is below `fallback_below`."""
     fallback_below: Score | None = None
+    """See `fallback_label`."""
     min_score: Score | None = None
     """The operating point of a detector: the score from which a detection counts."""
 

@@ -138,13 +138,17 @@ class Server:
         )
         held = [sys.executable, tether.__file__, str(os.getpid()), *argv]
         with self.log_file.open("ab") as log:
-            self._process = subprocess.Popen(held, env=env, stdout=log, stderr=log)
+            self._process = subprocess.Popen(
+                held, env=env, stdout=log, stderr=log, start_new_session=True
+            )
         if wait_s is not None:
             self._wait(wait_s)
 
     def kill(self) -> None:
-        """End it at once, as a crash would."""
-        self.signal(signal.SIGKILL)
+        """End it at once, as a crash would, and the processes of its models with it."""
+        if self._process is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
         self._join(10.0)
 
     def stop(self) -> None:
