@@ -22,6 +22,7 @@ Image = npt.NDArray[np.uint8]
 LABELS: tuple[Label, ...] = ("small_gun", "big_gun", "phone", "umbrella", "blank")
 """What a card may show. `blank` is no label of the classifier: it answers `empty` for it."""
 
+_DRAWN_HEIGHT = 800
 _SHIFT = 6
 """Binary digits behind the point in OpenCV's drawing coordinates."""
 
@@ -108,9 +109,11 @@ def cards_of(labels: Sequence[str] | None = None) -> tuple[Card, ...]:
     return tuple(card for card in CARDS if card.label in wanted)
 
 
-def rasterise(card: Card, height: int, *, oversampling: int = 3) -> Image:
+def rasterise(card: Card, height: int) -> Image:
     """Draw a card, `height` pixels high, as (height, width, 3) uint8 BGR with smooth edges."""
     width = max(round(card.width * height), 1)
+    # OpenCV draws every edge about half a pixel too far out, so small cards are drawn large.
+    oversampling = max(_DRAWN_HEIGHT // height, 2)
     scale = height * oversampling
     canvas = np.empty((scale, width * oversampling, 3), np.uint8)
     for shape in (*card.outline(), *card.shapes):

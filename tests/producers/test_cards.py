@@ -35,8 +35,8 @@ def test_a_card_is_drawn_at_any_size_in_its_shape(height: int) -> None:
 
 def test_a_small_drawing_has_the_colours_of_a_large_one() -> None:
     for card in CARDS:
-        small, large = (rasterise(card, height).mean(axis=(0, 1)) for height in (60, 240))
-        assert small == pytest.approx(large, abs=12), card.name
+        small, large = (rasterise(card, height).mean(axis=(0, 1)) for height in (48, 384))
+        assert small == pytest.approx(large, abs=3), card.name
 
 
 def test_colours_are_red_green_blue_in_the_data_and_bgr_in_the_picture() -> None:
