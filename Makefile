@@ -5,7 +5,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all test-training check schema lock clean
+.PHONY: help demo test test-all check schema lock clean
 .DELETE_ON_ERROR:
 
 VENV := .venv
@@ -29,14 +29,11 @@ demo: $(VENV)/.embedded ## see it work on a clip; SOURCE=webcam:0 for your own c
 
 test: $(VENV)/.dev ## all tests but the long ones, on a real broker and a real Triton
 	@requirements/apt requirements/apt-packages.txt tests/apt-packages.txt
-	$(PYTEST) -m "not long and not training"
+	$(PYTEST) -m "not long"
 
-test-all: $(VENV)/.dev ## every test but those that train
+test-all: $(VENV)/.dev ## every test
 	@requirements/apt requirements/apt-packages.txt tests/apt-packages.txt
-	$(PYTEST) -m "not training"
-
-test-training: $(VENV)/.training ## train small networks and test the result
-	$(PYTEST) -m training
+	$(PYTEST)
 
 check: $(VENV)/.dev ## style and types, as everywhere in the project
 	$(BIN)/ruff check .
@@ -67,8 +64,3 @@ $(VENV)/.dev: requirements/dev.txt pyproject.toml | $(BIN)/python
 	$(say) "installing the libraries and the tools for tests (once, about two minutes)"
 	@requirements/install $(BIN)/python requirements/dev.txt
 	@touch $(VENV)/.embedded $@
-
-$(VENV)/.training: $(VENV)/.dev requirements/training.txt
-	$(say) "installing what training needs (once, some minutes)"
-	@requirements/install $(BIN)/python requirements/training.txt
-	@touch $@

@@ -133,8 +133,6 @@ class Camera(Section):
     """For an rtsp:// source, when it is not in the address."""
     password: SecretStr | None = None
     """For an rtsp:// source; best given as `!env NAME` or `!file path`."""
-    title: Annotated[str, Field(max_length=100)] | None = None
-    """The name people see; default: the camera's key."""
     fps: Annotated[float, Field(gt=0, le=120)] = 5.0
     """Frames per second to look at."""
     max_width: Annotated[int, Field(ge=64, le=16_384)] | None = None

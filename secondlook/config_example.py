@@ -31,7 +31,6 @@ HEAD = """\
 EXAMPLES: Mapping[tuple[str, str], str] = {
     ("Camera", "username"): "viewer",
     ("Camera", "password"): "!env FRONT_DOOR_PASSWORD",
-    ("Camera", "title"): "Front door",
     ("Camera", "zones"): "{porch: [[0.1, 0.3], [0.6, 0.3], [0.6, 1.0], [0.1, 1.0]]}",
     ("Camera", "masks"): "[[[0.8, 0.0], [1.0, 0.0], [1.0, 0.2], [0.8, 0.2]]]",
     ("Mqtt", "username"): "secondlook",

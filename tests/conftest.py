@@ -16,7 +16,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     if deselected:
         terminalreporter.write_line(
             f"{len(deselected):4d}  left out by -m or -k; `make test` leaves out what is long "
-            "(make test-all) and what trains (make test-training)"
+            "(make test-all)"
         )
     if not reasons and not deselected:
         terminalreporter.write_line("   0  nothing was skipped")

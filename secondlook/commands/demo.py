@@ -137,7 +137,7 @@ def _truth(source: str | None, given: Path | None) -> Truth | None:
 def _write_config(folder: Path, source: str) -> Path:
     # Relative paths in it (spool, database) begin in its folder, which is removed at the end.
     path = folder / "config.yaml"
-    camera = {"source": source, "fps": FPS, "title": "Demo"}
+    camera = {"source": source, "fps": FPS}
     path.write_text(yaml.safe_dump({"cameras": {CAMERA: camera}}), encoding="utf-8")
     return path
 

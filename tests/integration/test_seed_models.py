@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 import cv2
 import numpy as np
+import onnx
 import pytest
 from numpy.typing import NDArray
 
@@ -22,6 +23,7 @@ from secondlook.errors import ModelMismatch
 from secondlook.local.tritonserver import Server, TritonHome
 from secondlook.model_spec import ModelParameters
 from tests.integration.triton_fixtures import RUNNER
+from training.export import as_seed, unfuse
 
 pytestmark = pytest.mark.integration
 
@@ -68,12 +70,6 @@ CONFIGS = {
 @pytest.fixture(scope="module")
 def server(triton_home: TritonHome, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """Run a server with the shipped pair and, beside it, the same as the seed's."""
-    onnx = pytest.importorskip("onnx", reason="onnx makes the seed's models from the shipped ones")
-    for shipped in PAIR:
-        if not (REPOSITORY / shipped / "1" / "model.onnx").exists():
-            pytest.skip(f"model_repository/{shipped} has no model.onnx")
-    from training.export import as_seed, unfuse  # noqa: PLC0415 - needs onnx
-
     folder = tmp_path_factory.mktemp("seed")
     for shipped, kind in PAIR.items():
         fused = REPOSITORY / shipped / "1" / "model.onnx"

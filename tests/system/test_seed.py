@@ -10,7 +10,10 @@ import sys
 from pathlib import Path
 from typing import Literal
 
+import onnx
 import pytest
+
+from training.export import as_seed, unfuse
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
 
@@ -45,9 +48,6 @@ PARTS: tuple[tuple[str, Literal["detector", "classifier"], str], ...] = (
 
 @pytest.fixture
 def seed_models(tmp_path: Path) -> Path:
-    onnx = pytest.importorskip("onnx", reason="onnx makes the seed's models from the shipped ones")
-    from training.export import as_seed, unfuse  # noqa: PLC0415 - needs onnx
-
     for name, kind, config in PARTS:
         shipped = ROOT / "model_repository" / name / "1"
         version = tmp_path / "models" / name / "1"
