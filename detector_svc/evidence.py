@@ -17,7 +17,6 @@ from secondlook.messages import Crop, Detected, FrameRef, Seen, TrackEnded
 from secondlook.model_spec import ModelSpec
 
 DEFAULT_MIN_SCORE = 0.25
-SEEN_EVERY_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,17 +102,17 @@ class Evidence:
         return self._ended(self.tracker.end())
 
     def seen(self, now_s: float, *, at_once: bool = False) -> Seen | None:
-        """Return how far this camera has been looked at, once a second and when its run changes.
+        """Return how far this camera has been looked at, when it is time or its run changes.
 
         Args:
             now_s: Any clock that only goes forward.
-            at_once: Do not wait for the second to pass.
+            at_once: Do not wait for `detector.seen_every_s` to pass.
         """
-        ref, before = self.last, self._seen
+        ref, before, every_s = self.last, self._seen, self.config.detector.seen_every_s
         if ref is None or ref is before:
             return None
         same_run = before is not None and before.run == ref.run
-        if same_run and not at_once and now_s - self._seen_at_s < SEEN_EVERY_S:
+        if same_run and not at_once and now_s - self._seen_at_s < every_s:
             return None
         self._seen, self._seen_at_s = ref, now_s
         return Seen(

@@ -204,6 +204,8 @@ class Detector(Section):
     """A track is looked at again this often, once its first looks are taken."""
     lost_after_s: Seconds = 1.0
     """A track that is not seen for this long has ended."""
+    seen_every_s: Annotated[float, Field(ge=0, le=2)] = 1.0
+    """How often it says how far it has looked; 0: after every frame, as evaluations need it."""
     crop: CropCut = CropCut()
     """How a detection is cut out."""
     spool: Spool = Spool()

@@ -123,6 +123,16 @@ def test_how_far_was_looked_is_said_once_a_second():
     assert times == pytest.approx([0.0, 1.0, 2.0])
 
 
+def test_how_far_was_looked_can_be_said_after_every_frame():
+    yard = evidence(detector={"seen_every_s": 0})
+    said = []
+    for index in range(3):
+        see(yard, index / 10)
+        said.append(yard.seen(now_s=0.0).media_ns)
+
+    assert said == [0, 100_000_000, 200_000_000]
+
+
 def test_how_far_was_looked_is_said_for_a_new_run_and_on_demand():
     yard = evidence()
     assert yard.seen(now_s=0, at_once=True) is None
