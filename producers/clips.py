@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from producers.cameras import retrieve
+from producers.gate import Gate
 from producers.scenes import SyntheticScene
 from producers.sources import Clip, Damaged, Folder, SourceEnded, Synthetic, check_size
 from secondlook.errors import SourceError
@@ -63,9 +64,11 @@ class OpenedClip:
         self._read = 0
         self._offset_ns = 0
         self._media_ns = -1
+        self._gate = Gate(address.gate)
 
     def grab(self) -> int:
         """Wait for the next picture and return its time in the clip."""
+        self._gate.wait()
         if not self._capture.grab():
             self._begin_again()
             if not self._capture.grab():
@@ -80,10 +83,12 @@ class OpenedClip:
 
     def picture(self) -> NDArray[np.uint8]:
         """Return the picture grabbed last."""
+        self._gate.passed()
         return retrieve(self._capture)
 
     def close(self) -> None:
         """Close the file."""
+        self._gate.close()
         self._capture.release()
 
     def _open(self) -> cv2.VideoCapture:
@@ -144,9 +149,11 @@ class OpenedFolder:
         self._playback = Playback(realtime=address.realtime)
         self._index = -1
         self._tried = self._good = 0
+        self._gate = Gate(address.gate)
 
     def grab(self) -> int:
         """Wait until it is the next file's turn."""
+        self._gate.wait()
         self._index += 1
         if self._index % len(self._files) == 0 and self._index:
             self._finish_round()
@@ -159,10 +166,12 @@ class OpenedFolder:
         self._tried += 1
         image = read_picture(self._files[self._index % len(self._files)])
         self._good += 1
+        self._gate.passed()
         return image
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Let go of the gate; nothing else is open."""
+        self._gate.close()
 
     def _finish_round(self) -> None:
         if self._tried and not self._good:

@@ -1,6 +1,7 @@
 """The options of a camera's source: `name=value` pairs after its question mark. Opens nothing."""
 
 import re
+from pathlib import Path
 
 from secondlook.errors import ConfigError
 
@@ -45,6 +46,11 @@ class Options:
         if not re.fullmatch(r"\d{1,6}(\.\d{1,6})?", said) or float(said) == 0:
             raise ConfigError(f"{self._scheme}: {name} is a number above 0")
         return float(said)
+
+    def path(self, name: str) -> Path | None:
+        """Return a path."""
+        said = self.text(name)
+        return Path(said).expanduser() if said else None
 
     def refuse_unknown(self) -> None:
         """Refuse what nobody asked for."""

@@ -3,9 +3,10 @@
 rtsp://host[:port]/path         a network camera (rtsps:// with TLS)
 webcam:N                        /dev/videoN; ?width=&height= ask for a size
 file:clip.mp4                   a clip, in real time, once;
-                                ?loop=1 for ever, ?realtime=0 as fast as it goes
+                                ?loop=1 for ever, ?realtime=0 as fast as it goes,
+                                ?gate=PIPE only when a byte comes (see `producers.gate`)
 folder:pictures                 its pictures by name; ?fps= (default: the camera's),
-                                ?loop=, ?realtime=
+                                ?loop=, ?realtime=, ?gate=
 synthetic:                      drawn scenes; ?seed=, ?width=, ?height=, ?fps=,
                                 ?labels=a,b, ?seconds= (default: for ever), ?realtime=
 ffmpeg:?width=W&height=H&command=ARGUMENTS
@@ -111,6 +112,7 @@ class Clip:
     path: Path
     loop: bool
     realtime: bool
+    gate: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +123,7 @@ class Folder:
     fps: float | None
     loop: bool
     realtime: bool
+    gate: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,14 +175,19 @@ def parse(address: str) -> Address:
             size = options.whole("width", None), options.whole("height", None)
             found = Webcam(int(place), *size)
         case "file":
-            path = _named(scheme, place)
-            found = Clip(path, options.flag("loop", False), options.flag("realtime", True))
+            found = Clip(
+                _named(scheme, place),
+                options.flag("loop", False),
+                options.flag("realtime", True),
+                options.path("gate"),
+            )
         case "folder":
             found = Folder(
                 _named(scheme, place),
                 options.number("fps"),
                 options.flag("loop", False),
                 options.flag("realtime", True),
+                options.path("gate"),
             )
         case "synthetic":
             found = _synthetic(options)
