@@ -14,32 +14,48 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper, utils
 
+from secondlook.model_spec import ModelParameters
 from training.graphs import (
     AFTER,
     BEFORE,
-    ExportError,
-    answered,
+    as_scores,
     best_candidates,
     chain,
     free_batch,
     joined,
-    only_input,
     pixels_to,
+)
+from training.raw_models import (
+    ExportError,
+    answered,
+    answers,
+    opset_of,
+    picture_of,
     sizes,
     with_opset,
 )
 
 Kind = Literal["yolov5", "yolov8", "classifier"]
-_COLOURS, _DETECTOR_AXES = 3, 3
+UNIT_RANGE = ModelParameters(value_range="0..1")
+"""What YOLO models want of their pixels."""
+BYTE_RANGE = ModelParameters(value_range="0..255")
+_DETECTOR_AXES = 3
 
 
-def fuse_detector(model: onnx.ModelProto, kind: Literal["yolov5", "yolov8"]) -> onnx.ModelProto:
+def fuse_detector(
+    model: onnx.ModelProto,
+    kind: Literal["yolov5", "yolov8"],
+    given: ModelParameters = UNIT_RANGE,
+    output: str = "",
+) -> onnx.ModelProto:
     """Return a detector that takes UINT8 pixels and answers its best candidates.
 
     Args:
-        model: `yolov5`: [batch, 3, height, width] RGB 0..1 to [batch, candidates, 5 + labels];
-            `yolov8`: the same to [batch, 4 + labels, candidates].
+        model: `yolov5`: pictures to [batch, candidates, 5 + labels]; `yolov8`: the same to
+            [batch, 4 + labels, candidates].
         kind: The form of the output.
+        given: What the raw model wants of its pixels: `value_range`, `mean`, `std`.
+        output: Which of the model's outputs that is; default: the first.
 
     Returns:
         `boxes` FP32 [batch, k, 4] (x1, y1, x2, y2 in canvas pixels, best first), `scores` FP32
@@ -50,42 +66,41 @@ def fuse_detector(model: onnx.ModelProto, kind: Literal["yolov5", "yolov8"]) -> 
         ExportError: The model has other tensors than that.
     """
     raw = with_opset(model)
-    batch, channels, height, width = sizes(only_input(model))
-    if channels != _COLOURS or not height or not width:
-        raise ExportError(
-            f"{model.graph.input[0].name} must be [batch, 3, height, width] with a fixed size, "
-            f"not {[batch, channels, height, width]}: export for one input size"
-        )
-    shape = answered(model)
+    picture = picture_of(model)
+    shapes = answers(model)
+    shape = shapes[output] if output else next(iter(shapes.values()))
     if len(shape) != _DETECTOR_AXES:
         raise ExportError(f"the output must have 3 axes, not {len(shape)}: export without NMS")
     rows, columns = shape[1:] if kind == "yolov5" else shape[:0:-1]
     labels = columns - (5 if kind == "yolov5" else 4)
     if labels < 1 or rows < labels:
         raise ExportError(f"an output of shape {shape} is not that of a {kind} model")
-    before = pixels_to(height, width, scale=1 / 255, nchw=True)
-    after = best_candidates(kind, rows, labels)
-    return joined(before, raw, after, ["boxes", "scores", "labels", "count"])
+    opset = opset_of(raw)
+    before = pixels_to(picture, given, opset)
+    after = best_candidates(kind, rows, labels, opset)
+    return joined(before, raw, after, ["boxes", "scores", "labels", "count"], output)
 
 
-def fuse_classifier(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Return a classifier that takes UINT8 pixels and answers `scores`.
+def fuse_classifier(
+    model: onnx.ModelProto, given: ModelParameters = BYTE_RANGE, output: str = ""
+) -> onnx.ModelProto:
+    """Return a classifier that takes UINT8 pixels and answers probabilities, `scores`.
 
     Args:
-        model: [batch, height, width, 3] RGB 0..255 to probabilities [batch, labels].
+        model: Pictures to [batch, labels].
+        given: What the raw model wants of its pixels, and whether `output` is `logits`.
+        output: Which of the model's outputs it is; default: the first.
 
     Raises:
         ExportError: The model has other tensors than that.
     """
-    _, height, width, channels = sizes(only_input(model))
-    if channels != _COLOURS or not height or not width:
-        raise ExportError("the input must be [batch, height, width, 3]: export channels last")
-    labels = answered(model)[-1]
-    before = pixels_to(height, width, scale=None, nchw=False)
-    nodes = [helper.make_node("Identity", ["raw"], ["scores"])]
-    after = chain(nodes, [("raw", TensorProto.FLOAT, ["batch", labels])],
-                   [("scores", TensorProto.FLOAT, ["batch", labels])], [])  # fmt: skip
-    return joined(before, with_opset(model), after, ["scores"])
+    raw = with_opset(model)
+    opset = opset_of(raw)
+    shapes = answers(model)
+    labels = (shapes[output] if output else next(iter(shapes.values())))[-1]
+    before = pixels_to(picture_of(model), given, opset)
+    after = as_scores(labels, logits=given.output == "logits", opset=opset)
+    return joined(before, raw, after, ["scores"], output)
 
 
 def unfuse(model: onnx.ModelProto) -> onnx.ModelProto:
@@ -129,12 +144,14 @@ def as_seed(model: onnx.ModelProto, kind: Literal["detector", "classifier"]) -> 
         nodes = [helper.make_node("Gather", [names[0], "rgb_of_bgr"], ["seed_pixels"], axis=3)]
     shape: list[int | str | None] = ["batch", *sizes(into)[1:]]
     seed_in = [(names[0], TensorProto.FLOAT, shape)]
-    before = chain(nodes, seed_in, [("seed_pixels", TensorProto.FLOAT, shape)], constants)
+    raw = with_opset(model)
+    opset = opset_of(raw)
+    before = chain(nodes, seed_in, [("seed_pixels", TensorProto.FLOAT, shape)], constants, opset)
     answer: list[int | str | None] = ["batch", *answered(model)[1:]]
     last = [helper.make_node("Identity", ["raw"], [names[1]])]
     after = chain(last, [("raw", TensorProto.FLOAT, answer)],
-                   [(names[1], TensorProto.FLOAT, answer)], [])  # fmt: skip
-    return joined(before, with_opset(model), after, [names[1]])
+                   [(names[1], TensorProto.FLOAT, answer)], [], opset)  # fmt: skip
+    return joined(before, raw, after, [names[1]])
 
 
 @click.group()

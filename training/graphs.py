@@ -4,56 +4,17 @@ from collections.abc import Sequence
 
 import numpy as np
 import onnx
-import onnxruntime
-from onnx import TensorProto, compose, helper, numpy_helper, version_converter
+from onnx import TensorProto, compose, helper, numpy_helper
+
+from secondlook.model_spec import ModelParameters
+from training.raw_models import OPSET, Picture, ir_version, only_input
 
 TOP = 1000
 """Candidates that a fused detector answers at most."""
 COUNT_FLOOR = 0.01
 """Candidates with at least this score are counted."""
-OPSET = 17
 BEFORE, INNER, AFTER = "before/", "model/", "after/"
 """Prefixes of the names in the three parts of a fused graph."""
-_IMAGE_AXES = 4
-
-
-class ExportError(Exception):
-    """A model cannot be fused; the message says why and what to do."""
-
-
-def only_input(model: onnx.ModelProto) -> onnx.ValueInfoProto:
-    """Return the model's one input of 4 axes.
-
-    Raises:
-        ExportError: There is another number of inputs or axes.
-    """
-    constants = {tensor.name for tensor in model.graph.initializer}
-    inputs: list[onnx.ValueInfoProto] = [v for v in model.graph.input if v.name not in constants]
-    if len(inputs) != 1 or len(sizes(inputs[0])) != _IMAGE_AXES:
-        names = ", ".join(value.name for value in inputs)
-        raise ExportError(f"the model must have one input of 4 axes, but it has {names}")
-    return inputs[0]
-
-
-def sizes(value: onnx.ValueInfoProto) -> list[int | None]:
-    """Return the sizes of the axes, None where one is free."""
-    return [
-        d.dim_value if d.HasField("dim_value") else None for d in value.type.tensor_type.shape.dim
-    ]
-
-
-def answered(model: onnx.ModelProto) -> tuple[int, ...]:
-    """Return the shape of the model's first output for one grey image.
-
-    Exports with a free batch often leave it open, so the model is asked.
-    """
-    value = model.graph.input[0]
-    shape = [size or 1 for size in sizes(value)]
-    session = onnxruntime.InferenceSession(
-        model.SerializeToString(), providers=["CPUExecutionProvider"]
-    )
-    answer = session.run(None, {value.name: np.full(shape, 0.5, np.float32)})[0]
-    return tuple(np.asarray(answer).shape)
 
 
 Values = Sequence[tuple[str, int, Sequence[int | str | None]]]
@@ -62,7 +23,7 @@ Values = Sequence[tuple[str, int, Sequence[int | str | None]]]
 
 def chain(
     nodes: list[onnx.NodeProto], inputs: Values, outputs: Values,
-    constants: list[onnx.TensorProto],
+    constants: list[onnx.TensorProto], opset: int = OPSET,
 ) -> onnx.ModelProto:  # fmt: skip
     """Return a graph of these nodes; the outer ones are named `first` and `last`."""
     nodes[-1].name = nodes[-1].name or "last"
@@ -74,28 +35,47 @@ def chain(
         [helper.make_tensor_value_info(*value) for value in outputs],
         constants,
     )
-    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=8)
+    made = [helper.make_opsetid("", opset)]
+    return helper.make_model(graph, opset_imports=made, ir_version=ir_version(opset))
 
 
-def pixels_to(height: int, width: int, *, scale: float | None, nchw: bool) -> onnx.ModelProto:
-    """Return the graph from UINT8 pixels to what the raw model takes."""
+def pixels_to(picture: Picture, given: ModelParameters, opset: int = OPSET) -> onnx.ModelProto:
+    """Return the graph from UINT8 pixels [n, height, width, 3] to what the raw model takes."""
+    steps: list[tuple[str, object]] = []
+    if given.value_range == "0..1":
+        steps.append(("Mul", 1 / 255))
+    if given.mean is not None:
+        steps.append(("Sub", given.mean))
+    if given.std is not None:
+        steps.append(("Div", given.std))
     nodes = [helper.make_node("Cast", ["images"], ["as_float"], to=TensorProto.FLOAT)]
     constants = []
-    if scale is not None:
-        nodes.append(helper.make_node("Mul", ["as_float", "scale"], ["scaled"]))
-        constants.append(numpy_helper.from_array(np.array(scale, np.float32), "scale"))
+    for step, value in steps:
+        constants.append(numpy_helper.from_array(np.array(value, np.float32), f"by_{step}"))
+        nodes.append(helper.make_node(step, [nodes[-1].output[0], f"by_{step}"], [f"after_{step}"]))
     last = nodes[-1].output[0]
-    if nchw:
+    if picture.nchw:
         nodes.append(helper.make_node("Transpose", [last], ["pixels"], perm=[0, 3, 1, 2]))
     else:
         nodes.append(helper.make_node("Identity", [last], ["pixels"]))
+    height, width, nchw = picture
     shape: list[int | str | None] = ["batch", height, width, 3]
     out: list[int | str | None] = ["batch", 3, height, width] if nchw else shape
     return chain(nodes, [("images", TensorProto.UINT8, shape)],
-                  [("pixels", TensorProto.FLOAT, out)], constants)  # fmt: skip
+                  [("pixels", TensorProto.FLOAT, out)], constants, opset)  # fmt: skip
 
 
-def best_candidates(kind: str, rows: int, labels: int) -> onnx.ModelProto:
+def as_scores(labels: int, *, logits: bool, opset: int = OPSET) -> onnx.ModelProto:
+    """Return the graph from a classifier's output [n, labels] to probabilities."""
+    node = helper.make_node("Identity", ["raw"], ["scores"])
+    if logits:
+        node = helper.make_node("Softmax", ["raw"], ["scores"], axis=1)
+    shape: list[int | str | None] = ["batch", labels]
+    return chain([node], [("raw", TensorProto.FLOAT, shape)],
+                  [("scores", TensorProto.FLOAT, shape)], [], opset)  # fmt: skip
+
+
+def best_candidates(kind: str, rows: int, labels: int, opset: int = OPSET) -> onnx.ModelProto:
     """Return the graph from raw candidates to the best ones."""
     top = min(TOP, rows)
     node = helper.make_node
@@ -113,8 +93,10 @@ def best_candidates(kind: str, rows: int, labels: int) -> onnx.ModelProto:
         nodes.append(node("Split", ["rows", "parts"], ["centre", "size", "every_score"], axis=2))
         parts = [2, 2, labels]
     nodes += [
-        node("ReduceMax", ["every_score"], ["score"], axes=[2], keepdims=0),
         node("ArgMax", ["every_score"], ["label"], axis=2, keepdims=1),
+        # ReduceMax would be shorter, but is written differently from opset 18 on.
+        node("GatherElements", ["every_score", "label"], ["score_column"], axis=2),
+        node("Squeeze", ["score_column", "axis_2"], ["score"]),
         node("GreaterOrEqual", ["score", "floor"], ["counted"]),
         node("Cast", ["counted"], ["ones"], to=TensorProto.INT32),
         node("ReduceSum", ["ones", "axis_1"], ["count"], keepdims=1),
@@ -147,21 +129,7 @@ def best_candidates(kind: str, rows: int, labels: int) -> onnx.ModelProto:
         ("labels", TensorProto.INT32, ["batch", top]),
         ("count", TensorProto.INT32, ["batch", 1]),
     ]
-    return chain(nodes, [("raw", TensorProto.FLOAT, shape)], outputs, constants)
-
-
-def with_opset(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Return the model with the opset that the added operators are written for."""
-    opset = next((entry.version for entry in model.opset_import if entry.domain == ""), 0)
-    if opset > OPSET:
-        raise ExportError(f"the model uses opset {opset}: export it with opset {OPSET} or lower")
-    converted = model
-    if opset < OPSET:
-        converted = version_converter.convert_version(model, OPSET)
-    copy = onnx.ModelProto()
-    copy.CopyFrom(converted)
-    copy.ir_version = 8
-    return copy
+    return chain(nodes, [("raw", TensorProto.FLOAT, shape)], outputs, constants, opset)
 
 
 def free_batch(model: onnx.ModelProto) -> None:
@@ -171,9 +139,25 @@ def free_batch(model: onnx.ModelProto) -> None:
 
 
 def joined(
-    before: onnx.ModelProto, raw: onnx.ModelProto, after: onnx.ModelProto, outputs: list[str]
-) -> onnx.ModelProto:
-    """Chain three graphs; only the first one's inputs and the last one's outputs keep names."""
+    before: onnx.ModelProto, raw: onnx.ModelProto, after: onnx.ModelProto, outputs: list[str],
+    output: str = "",
+) -> onnx.ModelProto:  # fmt: skip
+    """Chain three graphs; only the first one's inputs and the last one's outputs keep names.
+
+    Args:
+        before: Its output is the raw model's input.
+        raw: Is changed.
+        after: Its input is an output of the raw model.
+        outputs: Those of the whole.
+        output: Which of the raw model's outputs is read; default: the first.
+    """
+    chosen = output or raw.graph.output[0].name
+    for value in [value for value in raw.graph.output if value.name != chosen]:
+        raw.graph.output.remove(value)
+    for value in [value for value in raw.graph.input if value.name != only_input(raw).name]:
+        raw.graph.input.remove(value)
+    # An export may leave its output's shape open; the part after it knows it.
+    raw.graph.output[0].type.CopyFrom(after.graph.input[0].type)
     free_batch(raw)
     del raw.graph.value_info[:]
     domains = {entry.domain: entry.version for entry in raw.opset_import}

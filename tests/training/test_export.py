@@ -14,7 +14,8 @@ from training.export import (  # noqa: E402 - see above
     fuse_detector,
     unfuse,
 )
-from training.graphs import COUNT_FLOOR, TOP, ExportError  # noqa: E402 - see above
+from training.graphs import COUNT_FLOOR, TOP  # noqa: E402 - see above
+from training.raw_models import NEWEST_OPSET, ExportError  # noqa: E402 - see above
 
 REPOSITORY = Path(__file__).parents[2] / "model_repository"
 SIDE = 32
@@ -161,8 +162,8 @@ def test_a_model_that_was_never_fused_cannot_be_taken_apart() -> None:
     ("model", "kind", "message"),
     [
         pytest.param(raw_detector("yolov5", labels=1), "yolov8", "shape", id="other-kind"),
-        pytest.param(raw_classifier(), "yolov5", "fixed size", id="channels-last"),
-        pytest.param(raw_detector("yolov5", opset=18), "yolov5", "opset", id="too-new"),
+        pytest.param(raw_classifier(), "yolov5", "3 axes, not 2", id="classifier"),
+        pytest.param(raw_detector("yolov5", opset=NEWEST_OPSET + 1), "yolov5", "opset 22: export", id="too-new"),
     ],
 )
 def test_what_cannot_be_fused_is_refused_with_a_reason(model, kind, message) -> None:
