@@ -2,7 +2,17 @@
 
 import click
 
-from secondlook.commands import alerts, check, demo, doctor, schema, test_alert, up, watch
+from secondlook.commands import (
+    alerts,
+    broker_config,
+    check,
+    demo,
+    doctor,
+    schema,
+    test_alert,
+    up,
+    watch,
+)
 from secondlook.errors import EXIT_CONFIG, ConfigError, SecondLookError
 from secondlook.service import VERSION
 
@@ -45,7 +55,7 @@ def main() -> None:
     """
 
 
-for command in (demo, up, check, watch, alerts, test_alert, doctor, schema):
+for command in (demo, up, check, watch, alerts, test_alert, doctor, broker_config, schema):
     main.add_command(command.command)
 
 if __name__ == "__main__":

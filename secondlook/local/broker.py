@@ -13,19 +13,14 @@ from pathlib import Path
 from secondlook.local.probes import LOOPBACK, answers
 from secondlook.local.supervisor import Part
 
-MOSQUITTO_CONF = """\
-# Written by secondlook at every start.
-listener {port} {host}
-# Only programs of this machine can connect.
-allow_anonymous true
-{user}
+DURABLE = """\
 persistence true
-persistence_location {folder}/
+persistence_location {kept}/
 # Without both, a killed broker forgets what it acknowledged.
 autosave_interval 1
 autosave_on_changes true
-# The defaults (20 in flight, 1000 queued) drop messages of a burst although the sender is
-# told Success.
+# The defaults (20 in flight, 1000 queued) drop messages of a burst although the sender is told
+# Success. A queue takes memory only while its reader is away; these are its limits per reader.
 max_inflight_messages 1000
 max_queued_messages 100000
 max_queued_bytes 268435456
@@ -36,6 +31,15 @@ log_dest stderr
 log_type error
 log_type warning
 log_type notice
+"""
+"""What any mosquitto needs that carries alerts."""
+
+MOSQUITTO_CONF = """\
+# Written by secondlook at every start.
+listener {port} {host}
+# Only programs of this machine can connect.
+allow_anonymous true
+{user}
 connection_messages false
 """
 
@@ -68,7 +72,8 @@ def broker_part(folder: Path, port: int, *, prefer_amqtt: bool = False) -> Part:
     # Started as root it would become the user mosquitto, who cannot write in a private folder.
     user = "user root" if os.geteuid() == 0 else ""
     conf.write_text(
-        MOSQUITTO_CONF.format(port=port, host=LOOPBACK, user=user, folder=kept), encoding="utf-8"
+        MOSQUITTO_CONF.format(port=port, host=LOOPBACK, user=user) + DURABLE.format(kept=kept),
+        encoding="utf-8",
     )
     argv = [program, "-c", str(conf)]
     return Part("broker", argv, ready, grace_s=2.0, carries=True, harmless=AS_ROOT)

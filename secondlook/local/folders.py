@@ -123,3 +123,10 @@ def free_mb(folder: Path) -> int:
     """Return the megabytes that can still be written there."""
     room = os.statvfs(folder)
     return room.f_bavail * room.f_frsize // 1_000_000
+
+
+def write_private(path: Path, content: bytes) -> None:
+    """Write a file that only its owner may read, from its first byte on."""
+    path.unlink(missing_ok=True)
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        file.write(content)

@@ -1,0 +1,98 @@
+"""Which broker user may read and write what, from the topic table. Pure: text out, no files."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from secondlook.topics import ALL, FEEDBACK, SET, STATUS, Topic
+
+SERVICES = ("producers", "detector", "classifier")
+COMMANDS = (SET, FEEDBACK)
+"""What changes how the system behaves: not for everyone who may read its alerts."""
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """A user of the broker."""
+
+    name: str
+    purpose: str
+
+
+USERS = (
+    User("producers", "the service that reads the cameras"),
+    User("detector", "the service that asks the first model"),
+    User("classifier", "the service that asks the second model and writes the alerts"),
+    User("homeassistant", "Home Assistant: reads alerts, gives commands and feedback"),
+    User("consumer", "a program of yours: reads alerts and asks for a replay, commands nothing"),
+    User("operator", "you at the terminal: reads everything, gives commands and feedback"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A topic filter and what a user may do with it."""
+
+    may: str
+    """`read` or `write`."""
+    filter: str
+
+
+def rules(user: str, root: str, discovery: str = "homeassistant") -> list[Rule]:
+    """Return what a user may do; everything else is refused.
+
+    Args:
+        user: The name of one of `USERS`.
+        root: The first level of every topic of ours.
+        discovery: The first level of Home Assistant's discovery topics.
+
+    Raises:
+        ValueError: There is no such user.
+    """
+    if user not in {known.name for known in USERS}:
+        raise ValueError(f"there is no broker user {user!r}")
+    found = [Rule(may, topic) for kind in ALL for may, topic in _of_topic(user, kind, root)]
+    if user == "classifier":
+        # It announces its entities and hears when Home Assistant starts.
+        found += [
+            Rule("write", f"{discovery}/device/+/config"),
+            Rule("read", f"{discovery}/status"),
+        ]
+    if user == "homeassistant":
+        found += [Rule("read", f"{discovery}/#"), Rule("write", f"{discovery}/status")]
+    return found
+
+
+def _of_topic(user: str, topic: Topic[Any], root: str) -> Iterator[tuple[str, str]]:
+    if user in SERVICES:
+        yield from _of_service(user, topic, root)
+        return
+    everything = user == "operator"
+    if everything or "consumers" in topic.readers:
+        yield "read", topic.filter(root)
+    if "consumers" in topic.writers and (user != "consumer" or topic not in COMMANDS):
+        yield "write", topic.filter(root)
+
+
+def _of_service(user: str, topic: Topic[Any], root: str) -> Iterator[tuple[str, str]]:
+    if {user, "services"} & set(topic.readers):
+        yield "read", topic.filter(root)
+    if user in topic.writers:
+        yield "write", topic.filter(root)
+    if "services" in topic.writers:
+        # A service speaks for itself alone; the detector also says how Triton is.
+        speaks_for = (user, "triton") if user == "detector" and topic is STATUS else (user,)
+        for service in speaks_for:
+            yield "write", topic.path(root, service=service)
+
+
+def acl(root: str, discovery: str = "homeassistant") -> str:
+    """Return mosquitto's access file: a user that is not named may do nothing."""
+    lines = [
+        "# Generated from the topic table by `secondlook broker-config`: change it there.",
+        "# Who is not named here may read and write nothing.",
+    ]
+    for user in USERS:
+        lines += ["", f"# {user.purpose}", f"user {user.name}"]
+        lines += [f"topic {rule.may} {rule.filter}" for rule in rules(user.name, root, discovery)]
+    return "\n".join(lines) + "\n"

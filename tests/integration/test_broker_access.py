@@ -1,0 +1,216 @@
+"""The broker's users against a real mosquitto over TLS: each tries everything."""
+
+import contextlib
+import socket
+import ssl
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import paho.mqtt.client as paho
+import pytest
+from click.testing import CliRunner
+from paho.mqtt.enums import CallbackAPIVersion
+
+from secondlook import access, topics
+from secondlook.cli import main
+from tests.integration.broker_fixtures import MOSQUITTO, free_port, wait_until_answers
+
+pytestmark = [
+    pytest.mark.integration,
+    pytest.mark.skipif(MOSQUITTO is None, reason="apt-get install mosquitto"),
+]
+LEVELS = {"camera": "door", "label": "gun", "service": "other", "client": "me", "key": "armed"}
+NAMES = [user.name for user in access.USERS]
+
+
+class Secured:
+    """A mosquitto with the files of `secondlook broker-config`."""
+
+    def __init__(self, folder: Path, *options: str) -> None:
+        self.folder, self.port = folder, free_port()
+        told = ["--out", str(folder), "--mounted", ".", "--host", "127.0.0.1"]
+        done = CliRunner().invoke(main, ["broker-config", *told, f"--port={self.port}", *options])
+        assert done.exit_code == 0, done.output
+        self.said = done.output
+        conf = folder / "mosquitto.conf"
+        with conf.open("a") as more:
+            more.write("user root\n")
+        self._process = subprocess.Popen([str(MOSQUITTO), "-c", str(conf)])
+        wait_until_answers(self.port)
+
+    def stop(self) -> None:
+        self._process.terminate()
+        self._process.wait(10)
+
+    def password(self, user: str) -> str:
+        return (self.folder / "passwords" / user).read_text()
+
+    @contextlib.contextmanager
+    def client(
+        self, user: str, password: str | None = None, certificate: str | None = None
+    ) -> Iterator[paho.Client]:
+        client = paho.Client(CallbackAPIVersion.VERSION2, client_id=f"{user}-{time.time_ns()}")
+        if certificate is None:
+            client.username_pw_set(user, password or self.password(user))
+        keys = self.folder / "certificates"
+        client.tls_set(
+            str(keys / "ca.crt"),
+            certfile=str(keys / f"{certificate}.crt") if certificate else None,
+            keyfile=str(keys / f"{certificate}.key") if certificate else None,
+        )
+        answered = threading.Event()
+        reasons: list[str] = []
+
+        def on_connect(_c: object, _u: object, _f: object, reason: object, _p: object) -> None:
+            reasons.append(str(reason))
+            answered.set()
+
+        client.on_connect = on_connect
+        client.connect("127.0.0.1", self.port)
+        client.loop_start()
+        try:
+            assert answered.wait(10), "the broker did not answer"
+            if reasons[0] != "Success":
+                raise PermissionError(reasons[0])
+            yield client
+        finally:
+            client.disconnect()
+            client.loop_stop()
+
+
+@pytest.fixture(scope="module")
+def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
+    one = Secured(tmp_path_factory.mktemp("broker"))
+    try:
+        yield one
+    finally:
+        one.stop()
+
+
+def paths() -> set[str]:
+    """Every kind of topic, once for someone else and once for each service."""
+    some = {topic.filter("secondlook", **LEVELS) for topic in topics.ALL}
+    own = {
+        topic.path("secondlook", service=name)
+        for topic in (topics.STATUS, topics.STATS, topics.DEAD_LETTERS)
+        for name in (*access.SERVICES, "triton")
+    }
+    return some | own | {"secondlook", "homeassistant/status", "homeassistant/device/x/config", "x"}
+
+
+def allowed(user: str, what: str) -> set[str]:
+    rules = [rule.filter for rule in access.rules(user, "secondlook") if rule.may == what]
+    return {path for path in paths() if any(paho.topic_matches_sub(rule, path) for rule in rules)}
+
+
+def heard(client: paho.Client, pattern: str) -> set[str]:
+    """Collect topics from now on; the set goes on filling."""
+    found: set[str] = set()
+    ready = threading.Event()
+    client.on_message = lambda _c, _u, message: found.add(message.topic)
+    client.on_subscribe = lambda *_: ready.set()
+    client.subscribe(pattern, qos=1)
+    assert ready.wait(10)
+    return found
+
+
+def publish_everywhere(client: paho.Client, where: set[str]) -> None:
+    for path in sorted(where):
+        client.publish(path, b"x", qos=1).wait_for_publish(10)
+
+
+@pytest.mark.parametrize("user", NAMES)
+def test_a_user_writes_what_its_rules_say_and_nothing_else(secured: Secured, user: str) -> None:
+    # What the operator may not read is read by Home Assistant.
+    with secured.client("operator") as operator, secured.client("homeassistant") as assistant:
+        found = heard(operator, "#")
+        announced = heard(assistant, "homeassistant/#")
+        with secured.client(user) as attacker:
+            publish_everywhere(attacker, paths())
+        # A message of one that may write follows the others to the same readers.
+        with secured.client("homeassistant") as last:
+            last.publish("secondlook/replay", b"the end", qos=1).wait_for_publish(10)
+            last.publish("homeassistant/status", b"the end", qos=1).wait_for_publish(10)
+        wanted = allowed(user, "write") | {"secondlook/replay", "homeassistant/status"}
+        deadline = time.monotonic() + 10
+        while not wanted <= found | announced and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert found | announced == wanted
+
+
+@pytest.mark.parametrize("user", NAMES)
+def test_a_user_reads_what_its_rules_say_and_nothing_else(secured: Secured, user: str) -> None:
+    with contextlib.ExitStack() as stack:
+        found = heard(stack.enter_context(secured.client(user)), "#")
+        for writer in NAMES:
+            publish_everywhere(
+                stack.enter_context(secured.client(writer)), allowed(writer, "write")
+            )
+        # The last writer's messages have to arrive too: then its earlier ones have.
+        everywhere = set().union(*(allowed(name, "write") for name in NAMES))
+        wanted = allowed(user, "read") & everywhere
+        deadline = time.monotonic() + 10
+        while not wanted <= found and time.monotonic() < deadline:
+            time.sleep(0.05)
+        time.sleep(0.3)
+        assert found == wanted
+
+
+def test_nobody_enters_without_a_password(secured: Secured) -> None:
+    for user, password in (("", "x"), ("classifier", "wrong"), ("mallory", "x")):
+        with pytest.raises(PermissionError), secured.client(user, password):
+            pass
+
+
+def test_a_broker_with_another_authority_is_not_trusted(secured: Secured, tmp_path: Path) -> None:
+    CliRunner().invoke(main, ["broker-config", "--out", str(tmp_path / "other")])
+    context = ssl.create_default_context(cafile=tmp_path / "other" / "certificates" / "ca.crt")
+    with (
+        socket.create_connection(("127.0.0.1", secured.port), 5) as plain,
+        pytest.raises(ssl.SSLCertVerificationError),
+    ):
+        context.wrap_socket(plain, server_hostname="127.0.0.1")
+
+
+def test_a_second_run_keeps_passwords_and_authority(secured: Secured, tmp_path: Path) -> None:
+    def written() -> tuple[str, str, str]:
+        CliRunner().invoke(main, ["broker-config", "--out", str(tmp_path / "twice")])
+        kept = tmp_path / "twice"
+        return (
+            (kept / "passwords" / "consumer").read_text(),
+            (kept / "certificates" / "ca.crt").read_text(),
+            (kept / "certificates" / "server.crt").read_text(),
+        )
+
+    first, second = written(), written()
+    assert first[:2] == second[:2]
+    assert first[2] != second[2]
+
+
+def test_no_password_is_printed_or_kept_in_the_brokers_own_files(secured: Secured) -> None:
+    told = secured.said + "".join(
+        (secured.folder / name).read_text() for name in ("passwd", "acl", "mosquitto.conf")
+    )
+    assert not [name for name in NAMES if secured.password(name) in told]
+    modes = {path.stat().st_mode & 0o777 for path in (secured.folder / "passwords").iterdir()}
+    assert modes == {0o600}
+
+
+def test_a_certificate_stands_for_its_user_and_nobody_else(tmp_path: Path) -> None:
+    broker = Secured(tmp_path, "--client-certificates")
+    try:
+        with broker.client("x", certificate="operator") as operator:
+            found = heard(operator, "#")
+            with broker.client("classifier", certificate="consumer") as consumer:
+                publish_everywhere(consumer, {"secondlook/alerts/door/gun", "secondlook/replay"})
+            deadline = time.monotonic() + 10
+            while "secondlook/replay" not in found and time.monotonic() < deadline:
+                time.sleep(0.05)
+            assert found == {"secondlook/replay"}
+        with pytest.raises((ssl.SSLError, ConnectionError, AssertionError)):
+            broker.client("consumer", "x").__enter__()
+    finally:
+        broker.stop()
