@@ -8,7 +8,7 @@ import pytest
 from producers.cards import CARDS
 from training.cards.clip import FPS, SECONDS, SHOWN, truth
 from training.cards.compose import Placed, Scene, compose
-from training.cards.cutting import CLASSES, MARGIN, SIDE, crops, cut, jitter, overlap
+from training.cards.cutting import CLASSES, MARGIN, MIN_SIDE, SIDE, crops, cut, jitter, overlap
 from training.cards.distractors import distractor
 from training.cards.generate import side_of, write_scene, yolo_lines
 
@@ -117,9 +117,11 @@ def test_a_scene_is_written_for_both_trainings(tmp_path: Path) -> None:
     assert image is not None
     assert max(image.shape) == 640
     assert (tmp_path / f"labels/train/5-{index:06d}.txt").exists()
-    written = [cv2.imread(str(path)) for path in tmp_path.glob("crops/train/*/*.jpg")]
+    written = sorted(tmp_path.glob("crops/train/*/*.jpg"), key=lambda path: path.name)
     assert len(written) == cut_out > 0
-    assert {crop.shape for crop in written if crop is not None} == {(SIDE, SIDE, 3)}
+    assert {path.name.split("__")[0] for path in written} == {f"5-{index:06d}"}
+    crops_cut = [cv2.imread(str(path)) for path in written]
+    assert all(crop is not None and min(crop.shape[:2]) >= MIN_SIDE for crop in crops_cut)
 
 
 def test_a_scene_stays_on_its_side_of_the_split() -> None:

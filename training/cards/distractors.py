@@ -8,11 +8,14 @@ import numpy.typing as npt
 
 from producers.cards import Image
 from training.cards.surroundings import FONTS, Random, colour, plane, scribble, words
+from training.vehicles import vehicle
 
 
 def distractor(random: Random) -> Image:
     """Return a picture of something flat that is no card of the kit, as BGR."""
-    choices = (_sign, _book, _poster, _poster, _parcel, _screen, _icon, _icon, _icon, _letter)
+    choices = (
+        _sign, _book, _poster, _poster, _parcel, _screen, _icon, _icon, _icon, _letter, vehicle,
+    )  # fmt: skip
     return choices[int(random.integers(len(choices)))](random)
 
 

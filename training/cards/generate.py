@@ -12,10 +12,12 @@ from pathlib import Path
 import click
 import cv2
 import numpy as np
+from rich.progress import track
 
 from producers.cards import Image
 from training.cards.compose import Scene, compose
 from training.cards.cutting import CLASSES, crops
+from training.cards.photographs import SIDES, Side, photographs
 
 CANVAS = 640
 """The longer side of the detector's images."""
@@ -44,6 +46,11 @@ def side_of(index: int) -> str:
     return "val" if index % 40 == 1 else "train"
 
 
+def crop_name(seed: int, index: int, number: int) -> str:
+    """Return a crop's file name: the part before `__` is the recording it comes from."""
+    return f"{seed}-{index:06d}__{number}.jpg"
+
+
 def write_scene(index: int, *, seed: int, out: Path) -> int:
     """Write one scene and its crops; return how many crops."""
     side = side_of(index)
@@ -59,36 +66,55 @@ def write_scene(index: int, *, seed: int, out: Path) -> int:
     random = np.random.default_rng([seed, index, 1])
     count = 0
     for count, (label, crop) in enumerate(crops(random, scene), 1):
-        cv2.imwrite(str(out / "crops" / side / label / f"{name}-{count}.jpg"), crop, quality)
+        path = out / "crops" / side / label / crop_name(seed, index, count)
+        cv2.imwrite(str(path), crop, quality)
     return count
 
 
-def _prepare(folder: str | None) -> None:
+def prepare(folder: Path | None, side: Side) -> None:
+    """Read the photographs of a process that draws scenes, and keep it to one thread."""
     cv2.setNumThreads(1)
-    for path in sorted(Path(folder).glob("*.jpg")) if folder else []:
-        image = cv2.imread(str(path))
-        if image is not None:
-            _photographs.append(np.asarray(image, np.uint8))
+    _photographs[:] = photographs(folder, side)
 
 
 @click.command()
 @click.option("--out", type=click.Path(path_type=Path), default=Path("runs/cards"))
-@click.option("--scenes", default=8000, show_default=True)
+@click.option("--scenes", type=click.IntRange(min=1), default=8000, show_default=True)
 @click.option("--first", default=0, show_default=True, help="Index of the first scene.")
-@click.option("--seed", default=1, show_default=True)
-@click.option("--photographs", help="Folder of JPEG photographs to use as backgrounds.")
+@click.option(
+    "--seed", default=1, show_default=True, help="800000 and above are for judging, not training."
+)
+@click.option(
+    "--photographs",
+    "folder",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    help="Folder of JPEG photographs to use as backgrounds.",
+)
+@click.option(
+    "--side",
+    type=click.Choice(SIDES),
+    default="train",
+    show_default=True,
+    help="Which photographs: each belongs to one side for ever, by its file name.",
+)
 @click.option("--processes", default=os.cpu_count() or 1, show_default=True)
 def main(
-    *, out: Path, scenes: int, first: int, seed: int, photographs: str | None, processes: int
-) -> None:
-    """Draw scenes and write them for both trainings; deterministic from the seed."""
-    for side in ("train", "val"):
-        for folder in ("images", "labels", *(f"crops/{{}}/{label}" for label in CLASSES)):
-            path = out / (folder.format(side) if "{}" in folder else f"{folder}/{side}")
-            path.mkdir(parents=True, exist_ok=True)
+    *, out: Path, scenes: int, first: int, seed: int, folder: Path | None, side: Side,
+    processes: int,
+) -> None:  # fmt: skip
+    """Draw scenes and write them for both trainings; deterministic from the seed.
+
+    In OUT: images/ and labels/ for YOLO with data.yaml, and crops/train/LABEL/*.jpg for the
+    classifier. One scene in forty goes to images/val and crops/val.
+    """
+    for part in ("train", "val"):
+        for path in (f"images/{part}", f"labels/{part}", *(f"crops/{part}/{c}" for c in CLASSES)):
+            (out / path).mkdir(parents=True, exist_ok=True)
+    photographs(folder, side)  # a wrong folder is said here, once
     work = partial(write_scene, seed=seed, out=out)
-    with multiprocessing.Pool(processes, _prepare, (photographs,)) as pool:
-        cut = sum(pool.imap_unordered(work, range(first, first + scenes), chunksize=8))
+    with multiprocessing.Pool(processes, prepare, (folder, side)) as pool:
+        drawn = pool.imap_unordered(work, range(first, first + scenes), chunksize=8)
+        cut = sum(track(drawn, "Drawing scenes", total=scenes))
     data = {"path": str(out.resolve()), "train": "images/train", "val": "images/val"}
     # JSON is YAML too, and this is all the detector's tool needs.
     (out / "data.yaml").write_text(json.dumps({**data, "nc": 1, "names": ["suspect"]}))

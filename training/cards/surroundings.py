@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 from producers.cards import Image
 from producers.rooms import room
+from training.vehicles import vehicle
 
 Random = np.random.Generator
 FONTS = (
@@ -37,11 +38,11 @@ def words(random: Random, length: int) -> str:
 
 def background(random: Random, width: int, height: int, photographs: Sequence[Image] = ()) -> Image:
     """Return (height, width, 3) uint8 BGR: drawn, or cut out of one of `photographs`."""
-    if photographs and random.random() < 0.45:
+    if photographs and random.random() < 0.5:
         return _cutout(random, photographs[int(random.integers(len(photographs)))], width, height)
     choices: Sequence[tuple[Callable[[Random, int, int], Image], float]] = (
-        (room, 0.34), (plane, 0.12), (_clutter, 0.18), (_tiles, 0.10), (_lights, 0.08),
-        (_street, 0.12), (_page, 0.06),
+        (room, 0.34), (plane, 0.10), (_clutter, 0.18), (_tiles, 0.08), (_lights, 0.07),
+        (_street, 0.12), (_page, 0.04), (_parking, 0.07),
     )  # fmt: skip
     weights = np.array([weight for _, weight in choices])
     drawing = choices[int(random.choice(len(choices), p=weights / weights.sum()))][0]
@@ -168,6 +169,25 @@ def _street(random: Random, width: int, height: int) -> Image:
     for _ in range(int(random.integers(0, 7))):
         person(random, canvas, ground)
     return canvas
+
+
+def _parking(random: Random, width: int, height: int) -> Image:
+    """Return a place full of vehicles, as a camera high above sees it."""
+    canvas = plane(random, width, height)
+    step = int(height * random.uniform(0.1, 0.3))
+    for top in range(int(random.integers(step)), height - step, int(step * 1.3)):
+        for left in range(int(random.integers(step)), width - step, step + step // 8):
+            if random.random() < 0.55:
+                picture = cv2.resize(vehicle(random), (step, step), interpolation=cv2.INTER_AREA)
+                _lay(canvas[top : top + step, left : left + step], np.asarray(picture, np.uint8))
+    return _turned(random, canvas)
+
+
+def _lay(region: Image, picture: Image) -> None:
+    """Blend a square picture into a region of its size, in place, its edges fading."""
+    across = np.clip(1 - np.abs(np.linspace(-1, 1, len(picture))), 0, 0.25) * 4
+    part = np.outer(across, across)[..., None]
+    region[:] = (picture * part + region * (1 - part)).astype(np.uint8)
 
 
 def person(random: Random, canvas: Image, ground: int) -> None:
