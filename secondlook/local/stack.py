@@ -137,11 +137,12 @@ class Stack:
         part = Part("triton", argv, ready, env, grace_s=2.5, carries=True, harmless=NO_GPU)
         self.supervisor.start(part)
 
-    def start_service(self, name: str) -> None:
-        """Start one of the three services."""
+    def start_service(self, name: str, config_path: Path | None = None) -> None:
+        """Start one of the three services, with the wish's configuration or another."""
         port = self._port(getattr(self._wish.config.metrics, name))
         overrides = [*self._wish.overrides, *self._settings(), f"metrics.{name}={port}"]
-        argv = [sys.executable, "-m", SERVICES[name], "--config", str(self._wish.config_path)]
+        argv = [sys.executable, "-m", SERVICES[name], "--config"]
+        argv.append(str(config_path or self._wish.config_path))
         for override in overrides:
             argv += ["--set", override]
         bind = self._wish.config.metrics.bind

@@ -99,6 +99,12 @@ class Supervisor:
             await asyncio.sleep(0.1)
         return loop.time() - began
 
+    async def end(self, name: str) -> None:
+        """End one part for good."""
+        keeper = self._kept.pop(name).keeper
+        keeper.cancel()
+        await asyncio.gather(keeper, return_exceptions=True)
+
     async def stop(self) -> None:
         """End everything: first what depends on others, then what carries them."""
         for carries in (False, True):

@@ -3,9 +3,9 @@
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from secondlook.errors import ConfigError
 from secondlook.messages import Slug, summarise
@@ -16,16 +16,33 @@ LATE_S = 1.5
 """And this long after its end: the deciding look was taken while the thing was still there."""
 
 Seconds = Annotated[float, Field(ge=0)]
+BoxAt = tuple[Annotated[int, Field(ge=0)], float, float, float, float]
+"""Index of a frame, then left, top, right and bottom in pixels of the frame as captured."""
 
 
-class TrueEpisode(BaseModel):
-    """One thing in view, from when to when, in seconds of the clip."""
+class Thing(BaseModel):
+    """One thing, where it is in each frame that shows at least a fifth of it."""
 
     model_config = ConfigDict(frozen=True)
 
     label: Slug
+    card: str = ""
+    """What exactly it is, for people."""
+    boxes: tuple[BoxAt, ...] = ()
+    """Empty: nobody wrote down where it is."""
+
+
+class TrueEpisode(Thing):
+    """One thing well in view, from when to when, in seconds of the clip."""
+
     start_s: Seconds
     end_s: Seconds
+
+    @model_validator(mode="after")
+    def _ends_after_its_start(self) -> Self:
+        if self.end_s < self.start_s:
+            raise ValueError(f"end_s {self.end_s:g} comes before start_s {self.start_s:g}")
+        return self
 
 
 class Truth(BaseModel):
@@ -36,11 +53,18 @@ class Truth(BaseModel):
     fps: Annotated[float, Field(gt=0)]
     frames: Annotated[int, Field(gt=0)]
     episodes: list[TrueEpisode]
+    others: list[Thing] = []
+    """In view, but never well enough: an alert on one is neither asked for nor false."""
 
     @property
     def duration_s(self) -> float:
         """Length of the clip in seconds."""
         return self.frames / self.fps
+
+    @property
+    def has_boxes(self) -> bool:
+        """Whether it says where things are, and not only when."""
+        return all(episode.boxes for episode in self.episodes)
 
     @classmethod
     def read(cls, path: Path) -> "Truth":

@@ -241,3 +241,22 @@ async def test_a_killed_supervisor_takes_its_parts_along(tmp_path: Path) -> None
 )
 def test_an_exit_status_reads_as_words(code: int, words: str) -> None:
     assert how_it_ended(code) == words
+
+
+async def test_one_part_can_be_ended_and_started_again_while_others_run() -> None:
+    said = Said()
+    supervisor = Supervisor(said)
+    try:
+        supervisor.start(part("one", POLITE))
+        supervisor.start(part("other", POLITE))
+        await said.wait_for("hello", times=2)
+        other = supervisor.pid("other")
+
+        await supervisor.end("one")
+        assert supervisor.pid("one") is None
+        assert supervisor.pid("other") == other
+
+        supervisor.start(part("one", POLITE))
+        await said.wait_for("hello", times=3)
+    finally:
+        await supervisor.stop()

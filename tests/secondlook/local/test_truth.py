@@ -69,6 +69,36 @@ def test_a_clip_without_guns_is_right_without_alerts() -> None:
     assert not judge(quiet, GUNS, [SMALL]).right
 
 
+def test_a_truth_may_say_where_things_are_and_what_is_never_well_in_view() -> None:
+    where = {"label": "small_gun", "start_s": 0, "end_s": 1, "boxes": [[0, 1, 2, 30.5, 40]]}
+    other = {"label": "phone", "boxes": [[3, 0, 0, 9, 9]]}
+
+    truth = Truth.model_validate({"fps": 10, "frames": 9, "episodes": [where], "others": [other]})
+
+    assert truth.has_boxes
+    assert truth.episodes[0].boxes == ((0, 1, 2, 30.5, 40),)
+    assert truth.others[0].label == "phone"
+    assert not TRUTH.has_boxes
+
+
+def test_an_episode_that_ends_before_it_starts_is_refused() -> None:
+    with pytest.raises(ValueError, match="end_s 1 comes before start_s 2"):
+        Truth.model_validate(
+            {"fps": 1, "frames": 9, "episodes": [{"label": "a", "start_s": 2, "end_s": 1}]}
+        )
+
+
+def test_the_demo_clip_has_a_valid_truth() -> None:
+    demo = Truth.read(Path(__file__).parents[3] / "producers" / "demo" / "demo.json")
+
+    assert [e.label for e in demo.episodes if e.label in GUNS] == [
+        "small_gun",
+        "big_gun",
+        "small_gun",
+        "big_gun",
+    ]
+
+
 def test_an_unreadable_truth_is_named_with_its_mistake(tmp_path: Path) -> None:
     path = tmp_path / "truth.json"
     path.write_text(json.dumps({"fps": 10, "frames": 10, "episodes": [{"label": "phone"}]}))
