@@ -8,6 +8,7 @@ from classifier_svc.service import Service
 from secondlook.adapters.bus import Bus
 from secondlook.adapters.database import Database
 from secondlook.adapters.frames import FrameReader
+from secondlook.adapters.review_folder import ReviewFolder
 from secondlook.adapters.triton import Triton
 from secondlook.config import Config
 from secondlook.service import Context, launch
@@ -35,6 +36,7 @@ async def serve(config: Config, context: Context) -> None:
             triton=triton,
             database=database,
             frames=frames,
+            review=ReviewFolder(config.review.folder),
             metrics=metrics,
         )
         await service.run()

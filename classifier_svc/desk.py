@@ -170,6 +170,12 @@ class Desk:
         episode = self._places[judged.entry.camera].judge.episode_of(judged.entry.track)
         return verdict_of(judged.look, judged.judgement, episode)
 
+    def label_of(self, verdict: Verdict) -> str | None:
+        """Return the label of the episode that a verdict names, while it is remembered."""
+        episodes = self._places[verdict.camera].judge.memory.episodes
+        episode = episodes.get(verdict.episode or "")
+        return episode.label if episode else None
+
     async def shed(self, entries: Sequence[Entry], cause: str, *, model_up: bool) -> None:
         """Drop crops without a verdict, and count them."""
         if not entries:

@@ -38,7 +38,7 @@ class Metrics:
         self.failures = counter("inference_failures", "Calls that failed", "cause")
         self.outages = counter("outages", "Times that the model went away")
         self.commands = counter("commands", "Messages on set/…", "key", "outcome")
-        self.feedback = counter("feedback", "Messages on feedback by truth", "truth")
+        self.feedback = counter("feedback", "Messages on feedback by truth", "camera", "truth")
         self.replays = counter("replays", "Requests on replay by outcome", "outcome")
         self.dead_letters = counter("dead_letters", "Crops whose picture could not be read")
         self.blind = counter("blind_seconds", "Time told as blind", "camera")

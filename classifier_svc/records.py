@@ -52,6 +52,16 @@ def add_feedback(db: Connection, feedback: Feedback, now_ns: int) -> None:
     )
 
 
+def newest_feedback(db: Connection, most: int) -> list[Feedback]:
+    """Return the last word on each alert, of the newest ones, the oldest first."""
+    rows = db.execute(
+        "SELECT alert_id, truth, label FROM feedback WHERE seq IN"
+        " (SELECT max(seq) FROM feedback GROUP BY alert_id) ORDER BY seq DESC LIMIT ?",
+        (most,),
+    ).fetchall()
+    return [Feedback(id=id_, truth=truth, label=label) for id_, truth, label in reversed(rows)]
+
+
 def purge(db: Connection, before_ns: int) -> None:
     """Forget feedback that was given before a Unix time."""
     db.execute("DELETE FROM feedback WHERE at_ns < ?", (before_ns,))

@@ -9,6 +9,7 @@ from classifier_svc.alerts import milliseconds
 from classifier_svc.desk import Desk, Judged
 from classifier_svc.eye import Answer, Eye
 from classifier_svc.inbox import Inbox
+from classifier_svc.keeper import Keeper
 from classifier_svc.looks import Look
 from classifier_svc.metrics import Metrics
 from classifier_svc.outage import Outage
@@ -52,6 +53,7 @@ class SecondLook:
         triton: Open.
         inbox: Loaded.
         desk: Restored before `run`.
+        keeper: Offered every judged crop.
         metrics: Where looks are counted.
     """
 
@@ -64,6 +66,7 @@ class SecondLook:
         triton: Triton,
         inbox: Inbox,
         desk: Desk,
+        keeper: Keeper,
         metrics: Metrics,
     ) -> None:
         self._config = config
@@ -73,6 +76,7 @@ class SecondLook:
         self._triton = triton
         self._inbox = inbox
         self._desk = desk
+        self._keeper = keeper
         self._metrics = metrics
         self._outage = Outage()
         self._backoff = Backoff(longest_s=LONGEST_PAUSE_S)
@@ -179,6 +183,7 @@ class SecondLook:
         self, eye: Eye, entries: Sequence[Entry], crops: Sequence[Crop], answers: Sequence[Answer]
     ) -> None:
         judged: list[Judged] = []
+        readable: list[Crop] = []
         unreadable: list[Entry] = []
         for entry, crop, answer in zip(entries, crops, answers, strict=True):
             if isinstance(answer, Unreadable):
@@ -186,10 +191,13 @@ class SecondLook:
                 self._bury(crop, str(answer))
             else:
                 judged.append(self._judged(eye, entry, crop, answer))
+                readable.append(crop)
         await self._desk.shed(unreadable, "unreadable", model_up=self.model_up)
-        for verdict in await self._desk.decide(judged, model_up=self.model_up):
+        verdicts = await self._desk.decide(judged, model_up=self.model_up)
+        for crop, verdict in zip(readable, verdicts, strict=True):
             self._metrics.verdicts.labels(verdict.outcome, slug(verdict.label)).inc()
             self._bus.send(topics.VERDICTS, verdict, camera=verdict.camera)
+            self._keeper.offer(crop, verdict, self._desk.label_of(verdict))
 
     def _judged(self, eye: Eye, entry: Entry, crop: Crop, answer: Answer) -> Judged:
         spec, now_ns = eye.endpoint.spec, time.time_ns()

@@ -12,6 +12,7 @@ from classifier_svc import outbox as outbox_rows
 from classifier_svc import records
 from classifier_svc.desk import Desk
 from classifier_svc.inbox import Inbox, Received
+from classifier_svc.keeper import FEEDBACK_WAITING, Keeper
 from classifier_svc.metrics import Metrics
 from classifier_svc.outbox import Outbox
 from classifier_svc.requests import Requests
@@ -21,6 +22,7 @@ from secondlook import topics
 from secondlook.adapters.bus import Bus
 from secondlook.adapters.database import Connection, Database
 from secondlook.adapters.frames import FrameReader
+from secondlook.adapters.review_folder import ReviewFolder
 from secondlook.adapters.subscriptions import Delivery
 from secondlook.adapters.triton import Triton
 from secondlook.backoff import Backoff
@@ -55,6 +57,7 @@ class Service:
         triton: Open.
         database: Open.
         frames: Where the pictures are.
+        review: Where crops are kept, if the configuration says so.
         metrics: The service's own.
     """
 
@@ -67,6 +70,7 @@ class Service:
         triton: Triton,
         database: Database,
         frames: FrameReader,
+        review: ReviewFolder,
         metrics: Metrics,
     ) -> None:
         self._config = config
@@ -80,6 +84,7 @@ class Service:
         self._inbox = Inbox(database, config.classifier.hold_s)
         self._outbox = Outbox(database, bus, time.time_ns, config.alerts.replay_s)
         self._snapshots = Snapshots(frames)
+        self._keeper = Keeper(config.review, review)
         self._desk = Desk(
             config,
             database=database,
@@ -98,6 +103,7 @@ class Service:
             triton=triton,
             inbox=self._inbox,
             desk=self._desk,
+            keeper=self._keeper,
             metrics=metrics,
         )
         self._requests = Requests(
@@ -106,6 +112,7 @@ class Service:
             database=database,
             desk=self._desk,
             outbox=self._outbox,
+            keeper=self._keeper,
             metrics=metrics,
         )
 
@@ -120,6 +127,10 @@ class Service:
         self._watch()
         waiting = await self._inbox.load()
         await self._desk.restore()
+        # What was said before a crash, or to a full disk. What has been done changes nothing.
+        self._keeper.tell(
+            await self._database.read(lambda db: records.newest_feedback(db, FEEDBACK_WAITING))
+        )
         if waiting:
             log.info("%d crops and ends of tracks wait from before", waiting)
         self._bus.on_connect(self._greet)
@@ -134,6 +145,7 @@ class Service:
                 group.create_task(self._outbox.run(), name="outbox")
                 group.create_task(self._second_look.run(), name="second look")
                 group.create_task(self._tick(), name="tick")
+                group.create_task(self._keeper.run(), name="review")
                 group.create_task(publish_stats(self._bus, self._context), name="stats")
         finally:
             # The last sign of life: what is not seen from now on is told by the next process.
@@ -242,6 +254,8 @@ class Service:
         metrics.gauge("database_failures", "Failed so far", lambda: self._database.stats.failures)
         metrics.watch("messages", inbox.counts, "again", "too_old")
         metrics.watch("outbox", outbox.counts, "published", "given_up", "replayed", "republished")
+        counted = ("kept", "again", "dropped", "failed", "removed", "corrected")
+        metrics.watch("review", self._keeper.counts, *counted)
         metrics.watch("snapshots", self._snapshots.counts, "frame", "crop", "none")
 
     def _outbox_age_s(self) -> float:

@@ -312,6 +312,29 @@ class Retention(Section):
     """The database is kept below this; the oldest goes first."""
 
 
+class Review(Section):
+    """Crops kept for you to look over and to train with; off by default, for they are pictures."""
+
+    enabled: bool = False
+    """Keep crops."""
+    folder: LocalPath = Path("data/review")
+    """One folder per label, a JSON beside each crop; beside the configuration file unless
+    absolute."""
+    keep: Annotated[
+        list[Literal["rejected", "uncertain", "corrected", "confirmed"]], Field(min_length=1)
+    ] = ["rejected", "uncertain", "corrected"]
+    """Which looks: `corrected` are those of alerts, until and after `feedback` on them."""
+    max_count: Annotated[int, Field(ge=1, le=1_000_000)] = 5000
+    """Crops; beyond it the oldest goes first, and what a human has labelled last."""
+    max_mb: Megabytes = 200
+    """Their size on the disk, likewise."""
+    days: Annotated[float, Field(gt=0, le=3650)] = 90.0
+    """Crops that no human has labelled are deleted after this."""
+    min_distance: Annotated[int, Field(ge=0, le=64)] = 6
+    """A crop that differs from a kept one in fewer of 64 bits of its difference hash is the same
+    again; 0 keeps everything."""
+
+
 class Log(Section):
     """What the services write to standard error."""
 
@@ -354,6 +377,7 @@ class Config(Section):
     classifier: Classifier = Classifier()
     alerts: Alerts = Alerts()
     metrics: Metrics = Metrics()
+    review: Review = Review()
     retention: Retention = Retention()
     log: Log = Log()
     timezone: Annotated[str, AfterValidator(_known_timezone)] = "UTC"

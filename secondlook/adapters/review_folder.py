@@ -1,0 +1,187 @@
+"""The review set on disk: private folders, whole files. Decides nothing.
+
+The classifier and `secondlook review` may work on one folder at the same time: every change is one
+rename or removal, and what is gone already is no error.
+"""
+
+import contextlib
+import os
+import stat
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from secondlook.errors import Unreadable
+from secondlook.review_set import Kept, Note, is_label, is_stem
+
+PICTURE, NOTE, PART = ".jpg", ".json", ".part"
+LEFTOVER_S = 3600.0
+"""Files without their partner are taken for rubbish after this."""
+_NOFOLLOW = getattr(os, "O_NOFOLLOW", 0)
+
+
+class ReviewFolder:
+    """The files of a review set.
+
+    Args:
+        path: Made, with mode 0700, when the first crop comes.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._notes: dict[Path, tuple[int, Note]] = {}
+        """By path: when it was written, and what it says."""
+
+    def scan(self) -> list[Kept]:
+        """Return every crop, oldest first.
+
+        A picture that was moved by hand counts as labelled by hand; its note is found again.
+
+        Raises:
+            OSError: The folder cannot be read.
+        """
+        pictures: dict[Path, os.stat_result] = {}
+        notes: dict[Path, os.stat_result] = {}
+        for path, status in self._files():
+            if path.suffix == PICTURE and status.st_size:
+                pictures[path] = status
+            elif path.suffix == NOTE:
+                notes[path] = status
+        beside = {_note_path(picture) for picture in pictures}
+        strays = {path.name: path for path in notes if path not in beside}
+        kept = []
+        for picture, status in pictures.items():
+            path = _note_path(picture)
+            note = self._read(path, notes) if path in notes else None
+            if note is None and (stray := strays.get(path.name)):
+                path, found = stray, self._read(stray, notes)
+                note = found and found.model_copy(update={"labelled_by": "review"})
+            size = status.st_size + (notes[path].st_size if path in notes else 0)
+            label, stem = picture.parent.name, picture.name.removesuffix(PICTURE)
+            kept.append(Kept(label, stem, size, status.st_mtime_ns, note))
+        self._notes = {path: known for path, known in self._notes.items() if path in notes}
+        return sorted(kept, key=lambda each: (each.kept_ns, each.stem))
+
+    def picture(self, kept: Kept) -> Path:
+        """Return where a crop's picture lies."""
+        return self._file(kept.label, kept.stem, PICTURE)
+
+    def add(self, label: str, stem: str, jpeg: bytes, note: Note) -> Kept:
+        """Write a crop and its note; a reader sees both whole, or not the picture.
+
+        Raises:
+            OSError: They could not be written; nothing is left of them.
+        """
+        self._make(label)
+        path = self._file(label, stem, NOTE)
+        encoded = _pretty(note)
+        _write(path, encoded)
+        try:
+            _write(self._file(label, stem, PICTURE), jpeg)
+        except OSError:
+            path.unlink(missing_ok=True)
+            raise
+        return Kept(label, stem, len(jpeg) + len(encoded), time.time_ns(), note)
+
+    def move(self, kept: Kept, label: str, note: Note | None) -> None:
+        """Put a crop under a label, with a new note.
+
+        Raises:
+            OSError: It could not be moved, or is gone (FileNotFoundError).
+        """
+        self._make(label)
+        target = self._file(label, kept.stem, NOTE)
+        if note is not None:
+            _write(target, _pretty(note))
+        try:
+            self.picture(kept).rename(self._file(label, kept.stem, PICTURE))
+        except OSError:
+            if label != kept.label:
+                target.unlink(missing_ok=True)
+            raise
+        if label != kept.label:
+            self._file(kept.label, kept.stem, NOTE).unlink(missing_ok=True)
+
+    def remove(self, kept: Kept) -> None:
+        """Delete a crop and its note.
+
+        Raises:
+            OSError: It could not be deleted.
+        """
+        self.picture(kept).unlink(missing_ok=True)
+        self._file(kept.label, kept.stem, NOTE).unlink(missing_ok=True)
+
+    def sweep(self) -> None:
+        """Delete old halves: what a killed process or a hand left without its partner.
+
+        Raises:
+            OSError: The folder cannot be read.
+        """
+        names = {path for path, _ in self._files()}
+        stems = {path.name for path in names if path.suffix == PICTURE}
+        before_s = time.time() - LEFTOVER_S
+        for path, status in self._files():
+            alone = path.suffix == NOTE and path.with_name(path.stem + PICTURE).name not in stems
+            if (path.suffix == PART or alone) and status.st_mtime < before_s:
+                path.unlink(missing_ok=True)
+
+    def _files(self) -> Iterator[tuple[Path, os.stat_result]]:
+        """Yield our own files with their status; links and other names are not ours."""
+        with contextlib.suppress(FileNotFoundError), os.scandir(self.path) as folders:
+            for folder in folders:
+                if is_label(folder.name) and folder.is_dir(follow_symlinks=False):
+                    yield from _files_in(Path(folder.path))
+
+    def _read(self, path: Path, notes: dict[Path, os.stat_result]) -> Note | None:
+        written_ns = notes[path].st_mtime_ns
+        known = self._notes.get(path)
+        if known is None or known[0] != written_ns:
+            try:
+                known = written_ns, Note.decode(path.read_bytes())
+            except (Unreadable, OSError):
+                return None
+            self._notes[path] = known
+        return known[1]
+
+    def _make(self, label: str) -> None:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self.path.mkdir(mode=0o700, exist_ok=True)
+        (self.path / label).mkdir(mode=0o700, exist_ok=True)
+
+    def _file(self, label: str, stem: str, ending: str) -> Path:
+        # The last line of defence: whatever a message or a user says, it stays in the folder.
+        if not is_label(label) or not is_stem(stem):
+            raise ValueError(f"{label}/{stem} is no name in a review set")
+        return self.path / label / f"{stem}{ending}"
+
+
+def _files_in(folder: Path) -> Iterator[tuple[Path, os.stat_result]]:
+    with contextlib.suppress(FileNotFoundError), os.scandir(folder) as files:
+        for file in files:
+            with contextlib.suppress(FileNotFoundError):
+                status = file.stat(follow_symlinks=False)
+                stem = Path(file.name).stem.removesuffix(PICTURE).removesuffix(NOTE)
+                if stat.S_ISREG(status.st_mode) and is_stem(stem):
+                    yield Path(file.path), status
+
+
+def _note_path(picture: Path) -> Path:
+    return picture.with_name(picture.name.removesuffix(PICTURE) + NOTE)
+
+
+def _pretty(note: Note) -> bytes:
+    return note.model_dump_json(indent=1).encode() + b"\n"
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Write a file that is there whole or not at all."""
+    part = path.with_name(path.name + PART)
+    try:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | _NOFOLLOW
+        with os.fdopen(os.open(part, flags, 0o600), "wb") as file:
+            file.write(content)
+        part.rename(path)
+    except OSError:
+        with contextlib.suppress(OSError):
+            part.unlink(missing_ok=True)
+        raise
