@@ -66,8 +66,8 @@ def test_hands_hide_a_part_of_the_card_that_they_hold_but_never_most_of_it() -> 
 
 def test_the_same_chances_draw_the_same_card_in_the_same_hand() -> None:
     first, second = grey(), grey()
-    one = hold_card(seeded(4), first, PISTOL, SQUARE, (5.0, 0.0))
-    hold_card(seeded(4), second, PISTOL, SQUARE, (5.0, 0.0))
+    one = hold_card(seeded(4), first, PISTOL, SQUARE, way=(5.0, 0.0))
+    hold_card(seeded(4), second, PISTOL, SQUARE, way=(5.0, 0.0))
     assert np.array_equal(first, second)
     assert one.blur > 0
 
@@ -78,7 +78,7 @@ def test_the_first_of_two_cards_lies_behind_the_second_and_its_hand() -> None:
         hold_card(seeded(1), frame, BLANK, SQUARE),
         hold_card(seeded(2), frame, PISTOL, SQUARE + np.array([20, 0], np.float32)),
     ]
-    behind, before = placed(held, 120, 90)
+    behind, before = (seen for _, seen in placed(held, 120, 90))
     assert behind.visible <= 0.53
     assert before.visible > behind.visible
 

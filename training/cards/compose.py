@@ -84,7 +84,7 @@ def _plain(random: Random) -> Scene:
     scene.image = noisy(random, scene.image, random.uniform(0, 4))
     if random.random() < 0.5:
         scene.image = compressed(scene.image, int(random.integers(40, 96)))
-    scene.cards = placed(held, width, height)
+    scene.cards = [seen for _, seen in placed(held, width, height)]
     return scene
 
 
@@ -93,12 +93,12 @@ def _rich(random: Random, photographs: Sequence[Image]) -> Scene:
     scene = Scene(background(random, width, height, photographs))
     held: list[Held] = []
     for _ in range(int(random.choice([0, 1, 2, 4], p=[0.3, 0.35, 0.25, 0.1]))):
-        _put_distractor(random, scene)
+        put_distractor(random, scene)
     for _ in range(int(random.choice([0, 1, 2, 3, 4], p=[0.14, 0.44, 0.24, 0.12, 0.06]))):
         put_card(random, scene.image, _pick(random), held)
     eye = camera(random)
     scene.image = eye.take(random, scene.image)
-    scene.cards = placed(held, width, height, eye.softness)
+    scene.cards = [seen for _, seen in placed(held, width, height, eye.softness)]
     return scene
 
 
@@ -146,11 +146,18 @@ def put_card(random: Random, frame: Image, card: Card, held: list[Held]) -> None
         reach = float(np.linalg.norm(quad[1] - quad[2])) * abs(random.normal(0, 0.12))
         angle = random.uniform(0, 2 * np.pi)
         way = (reach * float(np.cos(angle)), reach * float(np.sin(angle)))
-    held.append(hold_card(random, frame, card, quad, way))
+    held.append(hold_card(random, frame, card, quad, way=way))
 
 
 def hold_card(
-    random: Random, frame: Image, card: Card, quad: Quad, way: tuple[float, float] = (0.0, 0.0)
+    random: Random,
+    frame: Image,
+    card: Card,
+    quad: Quad,
+    *,
+    way: tuple[float, float] = (0.0, 0.0),
+    picture: Image | None = None,
+    edge: int | None = None,
 ) -> Held:
     """Draw a card with everything that may happen to it, in place.
 
@@ -160,26 +167,29 @@ def hold_card(
         card: What is shown.
         quad: Its corners.
         way: Pixels, right and down, by which it moves while the shutter is open.
+        picture: What is drawn instead of the card's own picture.
+        edge: Where a hand holds it, 1 right, 2 below, 3 left; None: by chance, if at all.
     """
     tall = max(np.linalg.norm(quad[1] - quad[2]), np.linalg.norm(quad[3] - quad[0]))
     height = 96 if tall < 90 else 192 if tall < 180 else 384
-    picture = drawn(card, height)
+    picture = drawn(card, height) if picture is None else picture
     body = quad
     if random.random() < 0.25:
         body = device(random, frame, quad)
         picture = on_screen(random, picture)
     else:
         picture = worn(random, picture)
-    shiny, gripped = random.random() < 0.15, random.random() < 0.45
+    shiny, gripped = random.random() < 0.15, random.random() < 0.45 or edge is not None
     smeared(frame, picture, quad, way)
     if shiny:
         glare(random, frame, quad)
-    limbs = hand(random, quad) if gripped else []
+    limbs = hand(random, quad, edge) if gripped else []
     draw_limbs(frame, limbs)
     return Held(card, quad, body, limbs, float(np.hypot(*way)) / 3.5)
 
 
-def _put_distractor(random: Random, scene: Scene) -> None:
+def put_distractor(random: Random, scene: Scene) -> None:
+    """Draw something flat that is no card of the kit, in place, and note its box."""
     picture = distractor(random)
     height, width = picture.shape[:2]
     size = (scene.image.shape[1], scene.image.shape[0])
@@ -192,8 +202,17 @@ def _put_distractor(random: Random, scene: Scene) -> None:
         scene.others.append(box)
 
 
-def placed(held: Sequence[Held], width: int, height: int, softness: float = 0.0) -> list[Placed]:
-    """Return what is seen of cards drawn in this order; `softness` is the camera's own blur."""
+def placed(
+    held: Sequence[Held], width: int, height: int, softness: float = 0.0
+) -> list[tuple[int, Placed]]:
+    """Return what is seen of cards drawn in this order, each with its place in the order.
+
+    Args:
+        held: As they were drawn, the last one in front.
+        width: Of the frame, in pixels.
+        height: Of the frame, in pixels.
+        softness: The camera's own blur in pixels, as a deviation.
+    """
     found = []
     for number, one in enumerate(held):
         box = box_of(one.quad, width, height)
@@ -202,5 +221,5 @@ def placed(held: Sequence[Held], width: int, height: int, softness: float = 0.0)
         front = held[number + 1 :]
         limbs = [limb for other in held[number:] for limb in other.limbs]
         part = seen_part(one.quad, width, height, [other.body for other in front], limbs)
-        found.append(Placed(one.card, box, part, float(np.hypot(one.blur, softness))))
+        found.append((number, Placed(one.card, box, part, float(np.hypot(one.blur, softness)))))
     return found

@@ -28,9 +28,16 @@ class Limb:
     tone: tuple[int, ...]
 
 
-def hand(random: Random, quad: Quad) -> list[Limb]:
-    """Return an arm and fingers that hold a card at one of its edges, in drawing order."""
-    edge = int(random.choice([1, 2, 2, 2, 3]))
+def hand(random: Random, quad: Quad, edge: int | None = None) -> list[Limb]:
+    """Return an arm and fingers that hold a card at one of its edges, in drawing order.
+
+    Args:
+        random: Decides.
+        quad: The card's corners.
+        edge: 1 its right edge, 2 its lower, 3 its left one; None: as it happens.
+    """
+    by_chance = int(random.choice([1, 2, 2, 2, 3]))
+    edge = by_chance if edge is None else edge
     first, second = (np.asarray(quad[i], np.float64) for i in (edge, (edge + 1) % 4))
     size = float(np.linalg.norm(quad[1] - quad[0]) + np.linalg.norm(quad[2] - quad[1])) / 2
     grip = first + (second - first) * random.uniform(0.25, 0.75)
