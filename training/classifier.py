@@ -1,293 +1,295 @@
-"""Trains the demo classifier: EfficientNet-B0 in Keras, from scratch, on class folders of crops.
+"""Trains a classifier on class folders of crops: EfficientNet-B0 in Keras.
 
 Written for TensorFlow, whose SavedModel and ONNX it exports; training also runs on Keras's other
 backends (`KERAS_BACKEND=torch`).
 
-`python -m training.classifier train --crops runs/cards/crops --out runs/classifier`
+`python -m training.classifier train --crops crops --out runs/classifier`
 `python -m training.classifier export --out runs/classifier`
 """
 
-import json
 import os
-import subprocess
+import signal
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import click
-import numpy as np
-import numpy.typing as npt
+import rich.progress
 
-from training.cards.cutting import CLASSES, SIDE
-from training.crops import Images, Indices, batches, load
+from training import classifier_export, imagenet, runs
+from training.calibration import Floats, report, softmax, temperature
+from training.crops import Crops, labels_in, read
+from training.findings import of_balance, of_duplicates
+from training.fitting import FROM_IMAGENET, FROM_NOTHING, Fit, Plan, Stage, predict
+from training.network import SIDE, WEIGHTS, Model, Module, build, restore, save
+from training.splits import JUDGED, recording_of, split, tunes
 
-Floats = npt.NDArray[np.float32]
-Module = Any
-"""Keras itself: it is chosen and imported at run time, and carries no types."""
-Model = Any
-"""A Keras model."""
-Tensor = Any
-
-WEIGHTS = "weights.npz"
-GUNS = (0, 1)
-"""Indices of the labels that alert, for the report."""
-CONFIRM_SCORE = 0.8
-_EXPORT_ERROR = 1e-4
-_JUDGED_STRETCH = 3
-"""The first stretches may still wait for something."""
+AT_MOST = 4000
+"""Crops that judge, at most."""
 
 
-def build(keras: Module, *, side: int = SIDE) -> Model:
-    """Return EfficientNet-B0 that takes RGB 0..255 NHWC and answers logits."""
-    return keras.applications.EfficientNetB0(
-        weights=None,
-        classes=len(CLASSES),
-        input_shape=(side, side, 3),
-        classifier_activation=None,
-    )
+def keras_module(backend: str | None = None) -> Module:
+    """Import and return Keras, which takes seconds.
 
-
-def softmax(logits: npt.NDArray[np.floating]) -> Floats:
-    """Return probabilities over the last axis."""
-    shifted = np.exp(logits - logits.max(axis=-1, keepdims=True))
-    return np.asarray(shifted / shifted.sum(axis=-1, keepdims=True), np.float32)
-
-
-def temperature(logits: Floats, truth: Indices) -> float:
-    """Return the divisor of the logits that makes the scores most probable.
-
-    Guo et al. 2017, "On Calibration of Modern Neural Networks", section 4.2.
+    Raises:
+        click.ClickException: It, or its backend, is not installed.
     """
-    choices = np.exp(np.linspace(np.log(0.3), np.log(4.0), 120))
-    rows = np.arange(len(truth))
-    losses = [-np.log(softmax(logits / t)[rows, truth] + 1e-9).mean() for t in choices]
-    return float(choices[int(np.argmin(losses))])
+    if backend:
+        os.environ["KERAS_BACKEND"] = backend
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
+    try:
+        import keras  # noqa: PLC0415 - takes seconds, and needs the lines above
+    except ImportError as error:
+        raise click.ClickException(
+            f"{error}: install the tools for training (pip install 'secondlook[training]'), or set "
+            "KERAS_BACKEND to torch or jax where that is installed"
+        ) from error
+    return keras
 
 
-def report(scores: Floats, truth: Indices) -> dict[str, Any]:
-    """Return what the scores are worth: accuracy, the confusion matrix, guns found and invented."""
-    best = scores.argmax(axis=1)
-    confusion = np.zeros((len(CLASSES), len(CLASSES)), int)
-    np.add.at(confusion, (truth, best), 1)
-    confirmed = np.isin(best, GUNS) & (scores.max(axis=1) >= CONFIRM_SCORE)
-    gun = np.isin(truth, GUNS)
+def judgement(model: Model, crops: Crops, alerting: list[str]) -> dict[str, Any]:
+    """Calibrate on one half of the recordings and report on the other.
+
+    With a label missing in one half, both are done on all crops, and the result says so.
+    """
+    crops = crops.at_most(AT_MOST)
+    logits = predict(model, crops)
+    tuning = [tunes(recording_of(path.name)) for path in crops.paths]
+    first = [index for index, tune in enumerate(tuning) if tune]
+    second = [index for index, tune in enumerate(tuning) if not tune]
+    everything = set(crops.truth.tolist())
+    halved = all(set(crops.truth[half].tolist()) == everything for half in (first, second))
+    if not halved:
+        first = second = list(range(len(crops)))
+    divisor = temperature(logits[first], crops.truth[first])
+    scores: Floats = softmax(logits[second] / divisor)
     return {
-        "crops": len(truth),
-        "accuracy": round(float((best == truth).mean()), 4),
-        "guns_confirmed": round(float((confirmed & (best == truth))[gun].mean()), 4),
-        "others_confirmed": round(float(confirmed[~gun].mean()), 5),
-        "confusion": confusion.tolist(),
+        "temperature": divisor,
+        "calibrated_on": "other recordings" if halved else "the judged crops themselves",
+        **report(scores, crops.truth[second], crops.labels, alerting),
     }
 
 
-class Pace:
-    """Learning rate and end of a training that is limited by time, not by epochs."""
-
-    rate = 2e-3
-
-    def __init__(self, until: float, least: float) -> None:
-        self._started = self._last = time.monotonic()
-        self._until, self._least = until, least
-        self._stretches = 0
-
-    def _part(self) -> float:
-        whole = max(self._until - self._started, 1.0)
-        return min((time.monotonic() - self._started) / whole, 1.0)
-
-    def at(self, epoch: int, _: float) -> float:
-        """Return the learning rate: a short rise, then a cosine over the time."""
-        warm = min((epoch + 1) / 4, 1.0)
-        return float(max(self.rate * warm * 0.5 * (1 + np.cos(np.pi * self._part())), 1e-6))
-
-    def over(self) -> bool:
-        """Return whether the time is over."""
-        return self._part() >= 1.0
-
-    def noted(self, crops: int, logs: dict[str, float]) -> str:
-        """Return a line about the stretch that just ended.
-
-        Raises:
-            click.ClickException: It was slower than the least that is wanted.
-        """
-        now = time.monotonic()
-        speed, self._last = crops / (now - self._last), now
-        self._stretches += 1
-        if self._stretches == _JUDGED_STRETCH and speed < self._least:
-            raise click.ClickException(f"only {speed:.0f} crops/s: try another KERAS_BACKEND")
-        figures = " ".join(f"{name} {value:.4f}" for name, value in logs.items())
-        return f"{now - self._started:.0f} s, {speed:.0f} crops/s: {figures}"
+def _sides(crops: Crops, judge: Path | None, part: float) -> tuple[Crops, Crops]:
+    """Return what trains and what judges."""
+    if judge is not None:
+        return crops, read(judge, crops.labels, crops.images.shape[1])
+    train, rest = split([path.name for path in crops.paths], judged=part)
+    return crops.of(train), crops.of(rest)
 
 
-def _prepare(keras: Module, model: Model, size: int) -> None:
-    """Compile the model, in both senses: some backends take minutes for their first step."""
-    model.compile(
-        optimizer=keras.optimizers.AdamW(1e-6, weight_decay=1e-4, clipnorm=1.0),
-        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-        metrics=["accuracy"],
+def _inspect(train: Crops, judge: Crops, *, duplicates: bool) -> None:
+    """Say what there is and what speaks against it.
+
+    Raises:
+        click.ClickException: Something does that training cannot go on with.
+    """
+    for side, crops in (("train", train), ("judge", judge)):
+        rows = (f"{name} {n['crops']} ({n['recordings']})" for name, n in crops.balance().items())
+        click.echo(f"{side}: {len(crops)} crops (recordings): {', '.join(rows)}")
+    found = of_balance(train, judge)
+    if duplicates and not any(finding.fatal for finding in found):
+        found += of_duplicates(train, judge)
+    for finding in found:
+        if not finding.fatal:
+            click.echo(f"warning: {finding.text}", err=True)
+    fatal = [finding.text for finding in found if finding.fatal]
+    if fatal:
+        raise click.ClickException("\n".join(fatal))
+
+
+@contextmanager
+def _progress() -> Iterator[tuple[Any, Any]]:
+    """Show a bar with the time left; yield what to tell the part done, and what to tell lines."""
+    columns = (
+        rich.progress.TextColumn("training"),
+        rich.progress.BarColumn(),
+        rich.progress.TaskProgressColumn(),
+        rich.progress.TimeRemainingColumn(),
     )
-    grey = np.full((size, SIDE, SIDE, 3), 128, np.uint8)
-    nothing = ((grey, np.zeros(size, np.int64)) for _ in range(2))
-    model.fit(nothing, steps_per_epoch=1, epochs=1, shuffle=False, verbose=0)
+    with rich.progress.Progress(*columns, transient=True) as bar:
+        task = bar.add_task("training", total=1.0)
+        # With a plain print each line is there at once, also in a file.
+        say = bar.console.print if bar.console.is_terminal else click.echo
+        yield lambda part: bar.update(task, completed=part), say
 
 
-def _fit(
-    keras: Module, model: Model, train: tuple[Images, Indices], pace: Pace, out: Path, *, size: int,
-    stretch: int,
-) -> None:  # fmt: skip
-    """Train all layers until the time is over; keep the weights every few stretches."""
-
-    class Report(keras.callbacks.Callback):  # type: ignore[misc] # keras is chosen at run time
-        def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-            click.echo(pace.noted(stretch * size, logs or {}))
-            self.model.stop_training = pace.over()
-            if epoch % 5 == 0:
-                save(self.model, out)
-
-    model.fit(
-        batches(*train, size, seed=1),
-        steps_per_epoch=stretch,
-        epochs=100_000,
-        shuffle=False,
-        callbacks=[keras.callbacks.LearningRateScheduler(pace.at), Report()],
-        verbose=0,
-    )
-    save(model, out)
-
-
-def save(model: Model, out: Path) -> None:
-    """Write the weights in order, as float32; a stop in between leaves the older ones."""
-    values: dict[str, Any] = {
-        f"{i:04d}": np.asarray(w, np.float32) for i, w in enumerate(model.get_weights())
-    }
-    part = out / "part.npz"
-    np.savez_compressed(part, **values)
-    part.replace(out / WEIGHTS)
-
-
-def restore(model: Model, path: Path) -> None:
-    """Set the weights that `save` wrote."""
-    with np.load(path) as values:
-        model.set_weights([values[name] for name in sorted(values.files)])
+def _listed(_: click.Context, __: click.Parameter, value: str | None) -> tuple[str, ...]:
+    return tuple(part.strip() for part in value.split(",")) if value else ()
 
 
 _PATH = click.Path(path_type=Path)
 _EXISTING = click.Path(exists=True, path_type=Path)
+_labels = click.option(
+    "--labels", callback=_listed, help="a,b,c in the order of the scores; default: the folders' "
+    "names, `empty` last.",
+)  # fmt: skip
+_alerting = click.option(
+    "--alerting", callback=_listed, help="a,b: the labels that alert, for the report."
+)
 
 
 @click.group()
 def main() -> None:
-    """Train and export the demo classifier."""
+    """Train, judge and export a classifier."""
 
 
 @main.command()
-@click.option("--crops", type=_PATH, required=True, help="Class folders.")
-@click.option("--out", type=_PATH, default=Path("runs/classifier"))
-@click.option("--minutes", default=6.0, show_default=True, help="In all.")
-@click.option("--batch", default=256, show_default=True)
-@click.option("--stretch", default=50, show_default=True, help="Batches between two reports.")
-@click.option("--start", type=_EXISTING, help="Weights to go on from.")
-@click.option("--least", default=0.0, help="Give up below this many crops per second.")
+@click.option("--crops", type=_EXISTING, required=True,
+              help="Class folders: LABEL/RECORDING__anything.jpg.")  # fmt: skip
+@click.option("--judge", type=_EXISTING, help="Class folders that judge; default: a part of CROPS.")
+@click.option(
+    "--judged", default=JUDGED, show_default=True, help="The recordings' part that judges."
+)
+@click.option("--out", type=_PATH, help="Default: runs/<time>.")
+@click.option("--minutes", type=float, help="In all; default 6, unless --epochs is given.")
+@click.option("--epochs", type=float, help="Passes over the training crops.")
+@click.option("--weights", default="none", show_default=True,
+              help="none: from scratch, all layers. imagenet, or a .h5 or .keras file with its "
+                   "weights: first the head, then the last blocks, BatchNorm frozen.")  # fmt: skip
+@click.option("--start", type=_EXISTING, help="A weights.npz to go on from; all layers train.")
+@_labels
+@_alerting
+@click.option("--batch", default=64, show_default=True)
+@click.option("--stretch", default=50, show_default=True, help="Batches between two judgements.")
+@click.option("--patience", default=12, show_default=True,
+              help="Judgements without a better one that end a phase; 0: none does.")  # fmt: skip
+@click.option("--rate", type=float, help="The highest learning rate, instead of the usual.")
+@click.option("--side", default=SIDE, show_default=True, help="Pixels of the model's input.")
+@click.option("--seed", default=1, show_default=True)
 @click.option("--mixed", is_flag=True, help="bfloat16 arithmetic, for GPUs that have it.")
-@click.option("--wait-for", type=_PATH, help="Prepare at once, but load crops when this exists.")
+@click.option("--check/--no-check", default=True, help="Look for duplicates first.")
 def train(
     *,
     crops: Path,
-    out: Path,
-    minutes: float,
+    judge: Path | None,
+    judged: float,
+    out: Path | None,
+    minutes: float | None,
+    epochs: float | None,
+    weights: str,
+    start: Path | None,
+    labels: tuple[str, ...],
+    alerting: tuple[str, ...],
     batch: int,
     stretch: int,
-    start: Path | None,
-    least: float,
+    patience: int,
+    rate: float | None,
+    side: int,
+    seed: int,
     mixed: bool,
-    wait_for: Path | None,
+    check: bool,
 ) -> None:
-    """Train for some minutes and write the weights."""
-    until = time.monotonic() + minutes * 60
-    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
-    import keras  # noqa: PLC0415 - takes seconds, and needs the line above
-
-    out.mkdir(parents=True, exist_ok=True)
+    """Train on class folders and write weights, metrics and what they came from."""
+    began = time.monotonic()
+    options = dict(click.get_current_context().params)
+    if start and weights != "none":
+        raise click.UsageError("--start goes on from its own weights: leave --weights out")
+    labels = labels or labels_in(crops)
+    if unknown := set(alerting) - set(labels):
+        raise click.UsageError(f"--alerting: {', '.join(sorted(unknown))} is none of the labels")
+    folder = runs.new_folder(out)
+    trained, judging = _sides(read(crops, labels, side), judge, judged)
+    _inspect(trained, judging, duplicates=check)
+    keras = keras_module()
+    keras.utils.set_random_seed(seed)
     if mixed:
         keras.mixed_precision.set_global_policy("mixed_bfloat16")
-    model = build(keras)
-    if start:
-        restore(model, start)
-    _prepare(keras, model, batch)
-    click.echo(f"prepared, {until - time.monotonic():.0f} s left")
-    while wait_for and not wait_for.exists():
-        time.sleep(0.5)
-    images, truth = load(crops)
-    click.echo(f"{len(truth)} crops: {np.bincount(truth).tolist()}")
-    _fit(keras, model, (images, truth), Pace(until, least), out, size=batch, stretch=stretch)
+    model = _begin(keras, labels, side, start, weights)
+    stages = FROM_NOTHING if start or weights == "none" else FROM_IMAGENET
+    if rate:
+        stages = tuple(Stage(each.phase, rate, each.part) for each in stages)
+    minutes = 6.0 if minutes is None and epochs is None else minutes
+    seconds = None if minutes is None else began + minutes * 60 - time.monotonic()
+    runs.write(folder, runs.CONFIG, {**options, "labels": labels, "alerting": alerting,
+               "train": trained.balance(), "judge_crops": judging.balance()})  # fmt: skip
+    runs.write(folder, runs.ENVIRONMENT, runs.environment(keras))
+    plan = Plan(stages, seconds, epochs, batch, stretch, patience, seed)
+    fit = _fit(keras, model, plan, folder, (trained, judging))
+    _conclude(folder, model, judging, list(alerting), fit.history)
+
+
+def _begin(
+    keras: Module, labels: tuple[str, ...], side: int, start: Path | None, weights: str
+) -> Model:
+    """Return the model with the weights that the training starts from."""
+    model = build(keras, len(labels), side=side)
+    try:
+        if start:
+            restore(model, start)
+        elif weights != "none":
+            imagenet.start_from(keras, model, weights)
+    except imagenet.NoWeights as error:
+        raise click.ClickException(str(error)) from error
+    except ValueError as error:
+        raise click.ClickException(f"{start} does not fit {len(labels)} labels: {error}") from error
+    return model
+
+
+def _fit(keras: Module, model: Model, plan: Plan, folder: Path, sides: tuple[Crops, Crops]) -> Fit:
+    """Train; an interruption ends the program, the weights kept."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with _progress() as (shown, said):
+        fit = Fit(keras, model, plan, folder, shown, said)
+        try:
+            fit.run(*sides)
+        except KeyboardInterrupt:
+            said(f"stopped: the best weights so far are {folder / WEIGHTS}; go on with --start, or "
+                 "judge them with `python -m training.classifier judge`")  # fmt: skip
+            sys.exit(130)
+    return fit
+
+
+def _conclude(
+    folder: Path, model: Model, crops: Crops, alerting: list[str], history: list[dict[str, Any]]
+) -> None:
+    """Judge the weights, keep the result and say the most important of it."""
+    save(model, folder)
+    result = judgement(model, crops, alerting)
+    runs.write(folder, runs.METRICS, {**result, "history": history})
+    click.echo(
+        f"{result['accuracy']:.1%} of {result['crops']} judging crops right, "
+        f"temperature {result['temperature']:.2f}; all figures: {folder / runs.METRICS}"
+    )
+    if alerting:
+        click.echo(
+            f"confirmed: {result['alerting_confirmed']} of {result['alerting_crops']} that alert, "
+            f"{result['others_confirmed']} of {result['other_crops']} others"
+        )
 
 
 @main.command()
 @click.option("--crops", type=_EXISTING, required=True, help="Class folders no training saw.")
-@click.option("--out", type=_EXISTING, default=Path("runs/classifier"))
-@click.option("--at-most", default=2000, show_default=True, help="Crops to judge.")
-def judge(crops: Path, out: Path, at_most: int) -> None:
-    """Calibrate on one half of the crops and report on the other."""
-    import keras  # noqa: PLC0415 - takes seconds
-
-    model = build(keras)
+@click.option("--out", type=_EXISTING, required=True, help="The run's folder with weights.npz.")
+@_labels
+@_alerting
+def judge(crops: Path, out: Path, labels: tuple[str, ...], alerting: tuple[str, ...]) -> None:
+    """Calibrate on one half of the recordings, report on the other, write metrics.json."""
+    config = runs.config(out, labels)
+    keras = keras_module()
+    model = build(keras, len(config["labels"]), side=config["side"])
     restore(model, out / WEIGHTS)
-    images, truth = load(crops)
-    chosen = np.random.default_rng(0).permutation(len(truth))[:at_most]
-    truth = truth[chosen]
-    logits = np.asarray(model.predict(images[chosen], batch_size=64, verbose=0), np.float32)
-    half = len(truth) // 2
-    divisor = temperature(logits[:half], truth[:half])
-    result = {"temperature": divisor, **report(softmax(logits[half:] / divisor), truth[half:])}
-    (out / "report.json").write_text(json.dumps(result, indent=2) + "\n")
-    click.echo(json.dumps(result))
+    _conclude(out, model, read(crops, config["labels"], config["side"]),
+              list(alerting or config["alerting"]), [])  # fmt: skip
 
 
 @main.command()
+@click.option("--out", type=_EXISTING, required=True, help="The run's folder with weights.npz.")
 @click.option(
-    "--out", type=click.Path(exists=True, path_type=Path), default=Path("runs/classifier")
+    "--crops", type=_EXISTING, help="Class folders to prove the export on, besides noise."
 )
 @click.option("--opset", default=17, show_default=True)
-def export(out: Path, opset: int) -> None:
+def export(out: Path, crops: Path | None, opset: int) -> None:
     """Write `saved_model` and `classifier.onnx`: FP32 RGB 0..255 `images` to `scores`."""
-    os.environ["KERAS_BACKEND"] = "tensorflow"
-    import keras  # noqa: PLC0415 - see above
-    import tensorflow as tf  # noqa: PLC0415 - only here
-
-    model = build(keras)
-    restore(model, out / WEIGHTS)
-    divisor = json.loads((out / "report.json").read_text())["temperature"]
-    spec = tf.TensorSpec((None, SIDE, SIDE, 3), tf.float32, name="images")
-
-    def serve(images: Tensor) -> dict[str, Tensor]:
-        return {"scores": tf.nn.softmax(model(images, training=False) / divisor)}
-
-    archive = keras.export.ExportArchive()
-    archive.track(model)
-    archive.add_endpoint("serving_default", serve, input_signature=[spec])
-    archive.write_out(str(out / "saved_model"))
-    # From a SavedModel: converting the function itself turns constants of the graph into inputs.
-    command = [sys.executable, "-m", "tf2onnx.convert", "--saved-model", str(out / "saved_model"),
-               "--opset", str(opset), "--output", str(out / "classifier.onnx")]  # fmt: skip
-    subprocess.run(command, check=True)
-    _check(model, divisor, out / "classifier.onnx")
-
-
-def _check(model: Model, divisor: float, exported: Path) -> None:
-    import onnxruntime  # noqa: PLC0415 - only here
-
-    images = np.random.default_rng(0).uniform(0, 255, (4, SIDE, SIDE, 3)).astype(np.float32)
-    logits = np.asarray(model.predict(images, verbose=0), np.float32)
-    expected = softmax(logits / divisor)
-    session = onnxruntime.InferenceSession(str(exported), providers=["CPUExecutionProvider"])
-    names = [tensor.name for tensor in session.get_inputs()]
-    if names != ["images"]:
-        raise click.ClickException(f"the export has the inputs {names}, not only images")
-    (scores,) = session.run(["scores"], {"images": images})
-    off = float(np.abs(scores - expected).max())
-    if off > _EXPORT_ERROR:
-        raise click.ClickException(f"the export's scores are {off:.1e} off Keras's")
-    click.echo(f"{exported}: scores within {off:.1e} of Keras's")
+    keras = keras_module("tensorflow")
+    try:
+        classifier_export.export(keras, out, crops, opset)
+    except classifier_export.ExportRefused as error:
+        raise click.ClickException(f"not exported: {error}") from error
 
 
 if __name__ == "__main__":

@@ -18,21 +18,12 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from training import runs
+from training.calibration import Floats, Indices, report, softmax, temperature
 from training.cards.cutting import CLASSES
-from training.classifier import (
-    WEIGHTS,
-    Floats,
-    Model,
-    Module,
-    build,
-    report,
-    restore,
-    save,
-    softmax,
-    temperature,
-)
-from training.crops import Indices, load
+from training.crops import read
 from training.negatives import negatives
+from training.network import SIDE, WEIGHTS, Model, Module, build, restore, save
 
 EMPTY = CLASSES.index("empty")
 EPOCHS, BATCH, RATE, DECAY = 5, 64, 3e-4, 1e-3
@@ -92,8 +83,9 @@ def main(crops: Path, photographs: Path, out: Path, count: int, seed: int) -> No
     random = np.random.default_rng(seed)
     pieces = itertools.islice(negatives(random, _photographs(photographs)), count)
     photographed = np.array([piece[..., ::-1] for piece in pieces])
-    drawn, labels = load(crops)
-    model = build(keras)
+    read_crops = read(crops, CLASSES, SIDE)
+    drawn, labels = read_crops.images, read_crops.truth
+    model = build(keras, len(CLASSES))
     restore(model, out / WEIGHTS)
     body = keras.Model(model.input, model.get_layer(BODY_ENDS).output)
     click.echo(f"features of {len(drawn)} drawn crops and {count} of photographs")
@@ -105,13 +97,16 @@ def main(crops: Path, photographs: Path, out: Path, count: int, seed: int) -> No
     refit(keras, tail, features[~held], truth[~held])
     result = _judge("new", tail, features[held], truth[held])
     save(model, out)
-    (out / "report.json").write_text(json.dumps(result, indent=2) + "\n")
+    runs.write(out, runs.METRICS, result)
 
 
 def _judge(name: str, tail: Model, features: Floats, truth: Indices) -> dict[str, Any]:
     logits = np.asarray(tail.predict(features, batch_size=BATCH, verbose=0), np.float32)
     divisor = temperature(logits, truth)
-    result = {"temperature": divisor, **report(softmax(logits / divisor), truth)}
+    result = {
+        "temperature": divisor,
+        **report(softmax(logits / divisor), truth, CLASSES, CLASSES[:2]),
+    }
     click.echo(f"{name} weights, crops that they were not fitted on: {json.dumps(result)}")
     return result
 

@@ -6,8 +6,6 @@ pytest.importorskip("onnxruntime", reason="the extra `training` is not installed
 from producers.cards import CARDS
 from training.cards.compose import Placed, Scene
 from training.check import Found, Track, compare
-from training.classifier import report, softmax, temperature
-from training.crops import vary
 from training.operating_point import Point, choose, count, curve, same
 
 PHONE = next(card for card in CARDS if card.label == "phone")
@@ -57,38 +55,6 @@ EPISODES = [
 )
 def test_alerts_are_compared_with_the_truth(tracks, good) -> None:
     assert compare(tracks, EPISODES)[1] is good
-
-
-def test_softmax_gives_probabilities_even_of_large_logits() -> None:
-    scores = softmax(np.array([[1000.0, 1000.0], [0.0, np.log(3)]], np.float32))
-    np.testing.assert_allclose(scores, [[0.5, 0.5], [0.25, 0.75]], atol=1e-6)
-
-
-def test_the_temperature_undoes_overconfidence() -> None:
-    random = np.random.default_rng(0)
-    logits = random.normal(0, 1.5, (4000, 5)).astype(np.float32)
-    chances = softmax(logits).astype(np.float64)
-    truth = np.array([random.choice(5, p=row / row.sum()) for row in chances])
-    assert temperature(logits, truth) == pytest.approx(1.0, abs=0.15)
-    assert temperature(logits * 2.5, truth) == pytest.approx(2.5, rel=0.15)
-
-
-def test_the_report_counts_guns_found_and_invented() -> None:
-    scores = np.array([[0.9, 0.1, 0, 0, 0], [0.7, 0.1, 0.2, 0, 0], [0.1, 0.85, 0.05, 0, 0],
-                       [0, 0, 0, 0, 1.0]], np.float32)  # fmt: skip
-    found = report(scores, np.array([0, 0, 2, 4]))
-    assert found["accuracy"] == 0.75
-    assert found["guns_confirmed"] == 0.5
-    assert found["others_confirmed"] == 0.5
-    assert found["confusion"][2] == [0, 1, 0, 0, 0]
-
-
-def test_varied_crops_keep_their_shape_and_follow_from_the_seed() -> None:
-    images = np.random.default_rng(0).integers(0, 256, (6, 224, 224, 3), np.uint8)
-    a, b = (vary(np.random.default_rng(4), images) for _ in range(2))
-    assert a.shape == images.shape
-    assert np.array_equal(a, b)
-    assert not np.array_equal(a, images)
 
 
 def test_a_detection_counts_for_the_card_it_covers() -> None:
