@@ -7,7 +7,7 @@ import onnx
 from onnx import TensorProto, compose, helper, numpy_helper
 
 from secondlook.model_spec import ModelParameters
-from training.raw_models import OPSET, Picture, ir_version, only_input
+from training.raw_models import OPSET, ExportError, Picture, first_line, ir_version, only_input
 
 TOP = 1000
 """Candidates that a fused detector answers at most."""
@@ -135,7 +135,8 @@ def best_candidates(kind: str, rows: int, labels: int, opset: int = OPSET) -> on
 def free_batch(model: onnx.ModelProto) -> None:
     """Let the first axis of every input and output take any size, in place."""
     for value in (*model.graph.input, *model.graph.output):
-        value.type.tensor_type.shape.dim[0].dim_param = "batch"
+        if value.type.tensor_type.shape.dim:
+            value.type.tensor_type.shape.dim[0].dim_param = "batch"
 
 
 def joined(
@@ -175,5 +176,8 @@ def joined(
     whole = compose.merge_models(first, after, io_map=[(out, AFTER + "raw")], outputs=outputs)
     whole.ir_version = 8
     whole.producer_name = "secondlook"
-    onnx.checker.check_model(whole, full_check=True)
+    try:
+        onnx.checker.check_model(whole, full_check=True)
+    except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
+        raise ExportError(f"the fused graph is not valid: {first_line(error)}") from error
     return whole
