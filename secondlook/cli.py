@@ -8,6 +8,8 @@ from secondlook.commands import (
     check,
     demo,
     doctor,
+    evaluate,
+    review,
     schema,
     test_alert,
     up,
@@ -55,7 +57,19 @@ def main() -> None:
     """
 
 
-for command in (demo, up, check, watch, alerts, test_alert, doctor, broker_config, schema):
+for command in (
+    demo,
+    up,
+    check,
+    watch,
+    alerts,
+    test_alert,
+    evaluate,
+    review,
+    doctor,
+    broker_config,
+    schema,
+):
     main.add_command(command.command)
 
 if __name__ == "__main__":

@@ -14,6 +14,8 @@ PURE = (
     *(f"producers/{name}.py" for name in ("motion", "pacing")),
     *(f"detector_svc/{name}.py" for name in ("letterbox", "yolo", "tracks", "looks")),
     *(f"classifier_svc/{name}.py" for name in ("preprocess", "verdict", "episodes", "alerts")),
+    "secondlook/review_set.py",
+    "classifier_svc/review.py",
 )
 OUTSIDE_WORLD = {
     *("paho", "tritonclient", "sqlite3", "socket", "ssl", "select", "selectors", "asyncio"),

@@ -72,12 +72,12 @@ class ReviewFolder:
         Raises:
             OSError: They could not be written; nothing is left of them.
         """
+        path, picture = self._file(label, stem, NOTE), self._file(label, stem, PICTURE)
         self._make(label)
-        path = self._file(label, stem, NOTE)
         encoded = _pretty(note)
         _write(path, encoded)
         try:
-            _write(self._file(label, stem, PICTURE), jpeg)
+            _write(picture, jpeg)
         except OSError:
             path.unlink(missing_ok=True)
             raise
@@ -89,12 +89,12 @@ class ReviewFolder:
         Raises:
             OSError: It could not be moved, or is gone (FileNotFoundError).
         """
+        target, picture = self._file(label, kept.stem, NOTE), self._file(label, kept.stem, PICTURE)
         self._make(label)
-        target = self._file(label, kept.stem, NOTE)
         if note is not None:
             _write(target, _pretty(note))
         try:
-            self.picture(kept).rename(self._file(label, kept.stem, PICTURE))
+            self.picture(kept).rename(picture)
         except OSError:
             if label != kept.label:
                 target.unlink(missing_ok=True)

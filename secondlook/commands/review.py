@@ -163,10 +163,11 @@ def list_(
 @click.argument("crop", metavar="ID")
 def show_(config_path: Path, folder: Path | None, crop: str) -> None:
     """Show a crop and what is known of it: where its picture lies, its scores, who labelled it."""
-    review, console = Review(config_path, folder), Console(soft_wrap=True)
+    review, console = Review(config_path, folder), Console()
     kept = review.find(crop)
     review_view.draw(console, review.folder.picture(kept))
-    console.print(review_view.details(kept, review.folder.picture(kept)), highlight=False)
+    for line in review_view.details(kept, review.folder.picture(kept)):
+        show(console, line)
 
 
 @command.command()
@@ -223,7 +224,7 @@ def remove(config_path: Path, folder: Path | None, crops: Sequence[str]) -> None
 @click.option("--open", "open_", is_flag=True, help="Open each picture in the desktop's viewer.")
 def sort(config_path: Path, folder: Path | None, label: Sequence[str], open_: bool) -> None:
     """Give crops a label, one by one: type its number. Ctrl-C ends; what is done stays done."""
-    review, console = Review(config_path, folder), Console(soft_wrap=True)
+    review, console = Review(config_path, folder), Console()
     crops = [each for each in review.kept if each.label in label]
     labels = review.labels()
     if not labels and crops:
@@ -235,7 +236,8 @@ def sort(config_path: Path, folder: Path | None, label: Sequence[str], open_: bo
         console.rule(f"{number} of {len(crops)}")
         picture = review.folder.picture(kept)
         review_view.draw(console, picture)
-        console.print(review_view.details(kept, picture), highlight=False)
+        for line in review_view.details(kept, picture):
+            show(console, line)
         if open_:
             click.launch(str(picture))
         choice = click.prompt(
@@ -280,6 +282,6 @@ def export(config_path: Path, folder: Path | None, human: bool, target: Path) ->
         except OSError as error:
             raise SecondLookError(f"{goal} cannot be written: {error.strerror}") from error
         copied[kept.label] += 1
-    click.echo(f"{copied.total()} crops copied to {target}")
+    click.echo(f"{count(range(copied.total()), 'crop')} copied to {target}")
     for label, number in sorted(copied.items()):
         click.echo(f"  {label}: {number}")

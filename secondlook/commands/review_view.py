@@ -64,33 +64,26 @@ def as_json(kept: Kept, picture: Path) -> str:
     return json.dumps(told, ensure_ascii=False)
 
 
-def details(kept: Kept, picture: Path) -> Table:
-    """Return everything that is known of a crop."""
-    table = Table.grid(padding=(0, 2))
-    table.add_row("picture", str(picture))
-    table.add_row("label", kept.label)
+def details(kept: Kept, picture: Path) -> list[Text]:
+    """Return everything that is known of a crop, a line for each."""
+    rows: dict[str, str | None] = {"id": kept.id, "picture": str(picture), "label": kept.label}
     note = kept.note
     if note is None:
-        table.add_row("", "put there by hand; nothing else is known")
-        return table
-    scores = sorted(note.classifier.scores.items(), key=lambda each: -each[1])
-    rows = {
-        "id": note.id,
-        "labelled by": note.labelled_by,
-        "hint": note.hint,
-        "camera": note.camera,
-        "captured": f"{note.captured_at.astimezone():%Y-%m-%d %H:%M:%S}",
-        "look": f"{note.outcome}: {note.reason}",
-        "scores": ", ".join(f"{label} {score:.2f}" for label, score in scores[:5]),
-        "classifier": f"{note.classifier.model} {note.classifier.version}",
-        "detector": f"{note.detector.model} {note.detector.version}, "
-        f"{note.detector.label} {note.detector.score:.2f}",
-        "alert": note.alert and f"{note.alert} ({note.alert_label})",
-    }
-    for name, value in rows.items():
-        if value:
-            table.add_row(name, value)
-    return table
+        rows["labelled by"] = "hand: somebody put it there, and nothing else is known"
+    else:
+        scores = sorted(note.classifier.scores.items(), key=lambda each: -each[1])
+        rows |= {
+            "labelled by": note.labelled_by,
+            "hint": note.hint,
+            "captured": f"{note.captured_at.astimezone():%Y-%m-%d %H:%M:%S} by {note.camera}",
+            "look": f"{note.outcome}: {note.reason}",
+            "scores": ", ".join(f"{label} {score:.2f}" for label, score in scores[:5]),
+            "classifier": f"{note.classifier.model} {note.classifier.version}",
+            "detector": f"{note.detector.model} {note.detector.version}: "
+            f"{note.detector.label} {note.detector.score:.2f}",
+            "alert": f"{note.alert} ({note.alert_label})" if note.alert else None,
+        }
+    return [Text.assemble((f"{name:<13}", "dim"), value) for name, value in rows.items() if value]
 
 
 def draw(console: Console, picture: Path) -> None:
