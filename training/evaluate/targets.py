@@ -1,0 +1,65 @@
+"""Whether a run keeps the design's targets, and what makes its figures doubtful. Pure."""
+
+from pathlib import Path
+
+from training.evaluate.measures import Figures, Measures, frames, losses, removal
+from training.evaluate.statistics import Share
+from training.evaluate.words import bounds, counts, number, percent, some
+from training.evaluate.words import losses as lost_words
+
+
+def warnings(measures: Measures) -> list[str]:
+    """Return what makes the figures doubtful."""
+    said = []
+    looked, lost = frames(measures)
+    if not measures.run.complete:
+        said.append("Ended early: this is about what was played until then.")
+    if lost:
+        share = Share(lost, looked + lost)
+        causes = lost_words(measures.run.finished.lost) if measures.run.finished else "unknown"
+        said.append(
+            f"{percent(share.value)} of the frames ({counts(share)}) were never looked at, "
+            f"because this machine could not keep up ({causes}): the figures are worse than the "
+            "models are. Play fewer clips at once, or without --realtime."
+        )
+    without = [Path(m.clip.played.path).name for m in measures.materials if not m.clip.played.truth]
+    if without:
+        said.append(f"No truth beside {some(without)}: taken as showing nothing that may alert.")
+    by_time = [Path(m.clip.played.path).name for m in measures.materials if not m.things.exact]
+    if by_time:
+        said.append(
+            f"The truth of {some(by_time)} says when, and not where: crops are matched by time "
+            f"alone; {measures.unclear} crops with several things in view are left out."
+        )
+    if measures.replay_agrees.part < measures.replay_agrees.whole:
+        said.append(
+            f"A replay of the thresholds in force raises what arrived in only "
+            f"{counts(measures.replay_agrees)} clips: the curves are approximate."
+        )
+    return said
+
+
+def targets(measures: Measures, found: Figures) -> list[tuple[str, str, str, str, bool | None]]:
+    """Return the design's targets: name, target, value, counts, and whether it is met."""
+    episodes = Share(int(found["found"] or 0), int(found["episodes"] or 0))
+    alerts = sum(len(t.outcome.alarms) + len(t.outcome.mislabelled) for t in measures.told)
+    alerted = sum(bool(t.outcome.alarms or t.outcome.mislabelled) for t in measures.told)
+    delays = [t.delay_s for t in measures.told if t.delay_s is not None]
+    removed, lost = removal(measures), losses(measures)
+
+    def met(value: float | None, limit: float, sign: int) -> bool | None:
+        return None if value is None else (value - limit) * sign >= 0
+
+    new, delay = found["new_per_episode"], found["delay_p50_s"]
+    return [
+        ("Episodes found", "≥ 98 %", percent(episodes.value), bounds(episodes),
+         met(episodes.value, 0.98, 1)),
+        ("False crops removed by the second look", "≥ 90 %", percent(removed.value),
+         bounds(removed), met(removed.value, 0.90, 1)),
+        ("Episodes lost to the second look", "≤ 2 %", percent(lost.value), bounds(lost),
+         met(lost.value, 0.02, -1)),
+        ("Alerts per episode", "≤ 1.05", number(new), f"{alerts} for {alerted} episodes",
+         met(new, 1.05, -1)),
+        ("Alarm delay, median", "≤ 0.5 s", number(delay, " s"),
+         f"{len(delays)} alerts" if delays else "only --realtime tells", met(delay, 0.5, -1)),
+    ]  # fmt: skip
