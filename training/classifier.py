@@ -20,15 +20,12 @@ import click
 import rich.progress
 
 from training import classifier_export, imagenet, runs
-from training.calibration import Floats, report, softmax, temperature
 from training.crops import Crops, labels_in, read
 from training.findings import of_balance, of_duplicates
-from training.fitting import FROM_IMAGENET, FROM_NOTHING, Fit, Plan, Stage, predict
+from training.fitting import FROM_IMAGENET, FROM_NOTHING, Fit, Plan, Stage
+from training.judging import judgement
 from training.network import SIDE, WEIGHTS, Model, Module, build, restore, save
-from training.splits import JUDGED, recording_of, split, tunes
-
-AT_MOST = 4000
-"""Crops that judge, at most."""
+from training.splits import JUDGED, split
 
 
 def keras_module(backend: str | None = None) -> Module:
@@ -49,29 +46,6 @@ def keras_module(backend: str | None = None) -> Module:
             "KERAS_BACKEND to torch or jax where that is installed"
         ) from error
     return keras
-
-
-def judgement(model: Model, crops: Crops, alerting: list[str]) -> dict[str, Any]:
-    """Calibrate on one half of the recordings and report on the other.
-
-    With a label missing in one half, both are done on all crops, and the result says so.
-    """
-    crops = crops.at_most(AT_MOST)
-    logits = predict(model, crops)
-    tuning = [tunes(recording_of(path.name)) for path in crops.paths]
-    first = [index for index, tune in enumerate(tuning) if tune]
-    second = [index for index, tune in enumerate(tuning) if not tune]
-    everything = set(crops.truth.tolist())
-    halved = all(set(crops.truth[half].tolist()) == everything for half in (first, second))
-    if not halved:
-        first = second = list(range(len(crops)))
-    divisor = temperature(logits[first], crops.truth[first])
-    scores: Floats = softmax(logits[second] / divisor)
-    return {
-        "temperature": divisor,
-        "calibrated_on": "other recordings" if halved else "the judged crops themselves",
-        **report(scores, crops.truth[second], crops.labels, alerting),
-    }
 
 
 def _sides(crops: Crops, judge: Path | None, part: float) -> tuple[Crops, Crops]:
@@ -209,7 +183,7 @@ def train(
                "train": trained.balance(), "judge_crops": judging.balance()})  # fmt: skip
     runs.write(folder, runs.ENVIRONMENT, runs.environment(keras))
     plan = Plan(stages, seconds, epochs, batch, stretch, patience, seed)
-    fit = _fit(keras, model, plan, folder, (trained, judging))
+    fit = _fit(keras, model, plan, folder, (trained, judging), started=start is not None)
     _conclude(folder, model, judging, list(alerting), fit.history)
 
 
@@ -230,11 +204,19 @@ def _begin(
     return model
 
 
-def _fit(keras: Module, model: Model, plan: Plan, folder: Path, sides: tuple[Crops, Crops]) -> Fit:
+def _fit(
+    keras: Module,
+    model: Model,
+    plan: Plan,
+    folder: Path,
+    sides: tuple[Crops, Crops],
+    *,
+    started: bool,
+) -> Fit:
     """Train; an interruption ends the program, the weights kept."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with _progress() as (shown, said):
-        fit = Fit(keras, model, plan, folder, shown, said)
+        fit = Fit(keras, model, plan, folder, shown, said, started)
         try:
             fit.run(*sides)
         except KeyboardInterrupt:

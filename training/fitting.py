@@ -105,6 +105,8 @@ class Fit:
     """Is told the part of the whole that is over."""
     said: Callable[[str], None]
     """Is told a line after each stretch."""
+    started: bool = False
+    """Whether the model has weights of an earlier training: only better ones replace them."""
     history: list[dict[str, Any]] = field(default_factory=list)
     best: Best = field(default_factory=Best)
 
@@ -115,6 +117,10 @@ class Fit:
         """
         began, looked_at = time.monotonic(), judge.at_most(_TUNING_CROPS)
         passed = 0.0
+        if self.started:
+            self.best.better(loss(predict(self.model, looked_at), looked_at.truth))
+            save(self.model, self.out)
+            self.said(f"the weights to start from, judged: loss {self.best.loss:.3f}")
         try:
             for stage in self.plan.stages:
                 passed += stage.part
