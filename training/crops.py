@@ -70,10 +70,13 @@ class Crops:
 def labels_in(folder: Path) -> tuple[str, ...]:
     """Return the names of the class folders, in alphabetical order but `empty` last.
 
+    Folders that begin with `_` hold what has no label yet.
+
     Raises:
         click.ClickException: There are fewer than two.
     """
-    names = [each.name for each in folder.iterdir() if each.is_dir() and any(_pictures(each))]
+    folders = (each for each in folder.iterdir() if each.is_dir() and each.name[0] != "_")
+    names = [each.name for each in folders if any(_pictures(each))]
     if len(names) < 2:
         raise click.ClickException(
             f"{folder} must hold a folder of pictures for each label, at least two; "
