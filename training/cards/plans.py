@@ -63,7 +63,8 @@ def _carry(random: Random, card: Card, start_s: float, stay_s: float) -> Carried
     y = float(random.uniform(half[1] + 0.04, 0.96 - half[1]))
     side = 0 if random.random() < 0.4 else 1 if x > 0.5 else -1
     drift = np.clip(random.normal(0, 0.03, 2), -0.06, 0.06)
-    to_edge = (1 - x if side > 0 else x) + half[0] * 1.2, 1 - y + half[1] * 1.2
+    # Outside for good: half of its size away, and as far again as it drifts and sways.
+    to_edge = (1 - x if side > 0 else x) + half[0] * 1.2 + 0.08, 1 - y + half[1] * 1.2 + 0.08
     return Carried(
         card=card,
         start_s=float(start_s),
