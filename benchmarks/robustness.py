@@ -36,7 +36,7 @@ from training.cards import camera
 from training.cards.compose import Box
 from training.cards.surroundings import background, skin
 from training.check import CONFIRM_SCORE, GUNS, Models
-from training.operating_point import same
+from training.points import same
 
 ROOT = Path(__file__).parent.parent
 SEED = 810_000

@@ -52,6 +52,8 @@ class Keeper:
         self._folder = folder
         self._queue: asyncio.Queue[Offer | Feedback] = asyncio.Queue()
         self._kept: dict[str, Kept] = {}
+        self._said: dict[str, Feedback] = {}
+        """The newest feedback by alert: an episode may go on after it."""
         self._scanned_s = float("-inf")
         self._disk_is_well = True
 
@@ -136,6 +138,8 @@ class Keeper:
         self._kept[stem] = self._folder.add(offer.label, stem, crop.jpeg, note)
         self.counts["kept"] += 1
         self._make_room()
+        if note.alert in self._said:
+            self._correct(self._said[note.alert])
 
     def _tie(self, note: Note) -> None:
         """Let an alert find a crop of its track that was kept before the alert had begun."""
@@ -149,6 +153,10 @@ class Keeper:
                 return
 
     def _correct(self, feedback: Feedback) -> None:
+        self._said.pop(feedback.id, None)
+        self._said[feedback.id] = feedback
+        if len(self._said) > FEEDBACK_WAITING:
+            del self._said[next(iter(self._said))]
         for move in corrections(list(self._kept.values()), feedback):
             self._put(move.kept, move.label, move.note)
             self.counts["corrected"] += 1

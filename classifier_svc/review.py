@@ -66,8 +66,8 @@ def is_known(note: Note, label: str, kept: Iterable[Kept], min_distance: int) ->
     """Tell whether a crop looks like one that is kept already.
 
     It is compared with those under its label and with all that a human has labelled: what was
-    put right once is not proposed wrongly again. A confirmed one is compared within its track
-    alone, for feedback on its alert must find it.
+    put right once is not proposed wrongly again. A confirmed one is compared within its alert
+    alone (its track, before that has one), for feedback on the alert must find it.
     """
     hash_ = int(note.difference_hash, 16)
     for each in kept:
@@ -76,12 +76,18 @@ def is_known(note: Note, label: str, kept: Iterable[Kept], min_distance: int) ->
                 return True
             continue
         if note.outcome == "confirmed":
-            rival = each.note.outcome == "confirmed" and each.note.track == note.track
+            rival = each.note.outcome == "confirmed" and _of_one_alert(each.note, note)
         else:
             rival = each.by_human or each.label == label
         if rival and (int(each.note.difference_hash, 16) ^ hash_).bit_count() < min_distance:
             return True
     return False
+
+
+def _of_one_alert(one: Note, other: Note) -> bool:
+    return one.track == other.track and (
+        one.alert == other.alert or one.alert is None or other.alert is None
+    )
 
 
 def excess(kept: Sequence[Kept], rule: Review, now_ns: int) -> list[Kept]:

@@ -117,6 +117,17 @@ async def test_feedback_finds_a_static_picture_that_was_kept_before_the_alert_be
     assert found.note.alert == ALERT
 
 
+async def test_an_episode_that_goes_on_after_its_feedback_goes_where_people_said(
+    tmp_path: Path,
+) -> None:
+    async with running(tmp_path) as keeper:
+        offer(keeper, 1, "confirmed", "small_gun", ALERT)
+        keeper.tell([Feedback(id=ALERT, truth="false_alarm", label="umbrella")])
+        offer(keeper, 2, "confirmed", "small_gun", ALERT)
+        await until(all_taken(keeper, 2))
+    assert labels(tmp_path) == ["umbrella", "umbrella"]
+
+
 async def test_what_was_relabelled_meanwhile_is_no_error(tmp_path: Path) -> None:
     async with running(tmp_path) as keeper:
         offer(keeper, 1, "confirmed", "small_gun", ALERT)

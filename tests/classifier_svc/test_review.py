@@ -103,6 +103,19 @@ def test_a_crop_behind_an_alert_is_compared_within_its_track_alone() -> None:
     assert not is_known(elsewhere, ALERTS, [here], 6)
 
 
+@pytest.mark.parametrize(
+    ("before", "now", "is_again"),
+    [("a", "a", True), (None, "a", True), ("a", None, True), ("a", "b", False)],
+)
+def test_each_alert_of_a_track_has_its_own_crop(
+    before: str | None, now: str | None, is_again: bool
+) -> None:
+    first = {"alert": before} if before else {}
+    second = {"alert": now} if now else {}
+    here = kept(ALERTS, note(1, hash=7, outcome="confirmed", **first))
+    assert is_known(note(2, hash=7, outcome="confirmed", **second), ALERTS, [here], 6) == is_again
+
+
 def test_a_crop_that_comes_twice_is_known_even_if_everything_is_kept() -> None:
     assert is_known(note(1), "phone", [kept("umbrella", note(1))], 0)
     assert not is_known(note(2, hash=1), "phone", [kept("phone", note(1, hash=1))], 0)
