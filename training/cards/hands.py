@@ -34,11 +34,12 @@ def hand(random: Random, quad: Quad, edge: int | None = None) -> list[Limb]:
     Args:
         random: Decides.
         quad: The card's corners.
-        edge: 1 its right edge, 2 its lower, 3 its left one; None: as it happens.
+        edge: 1 its right edge, 2 its lower, 3 its left one, held up to be seen: fingers stay near
+            it. None: any edge, and some reach across the picture.
     """
     by_chance = int(random.choice([1, 2, 2, 2, 3]))
-    edge = by_chance if edge is None else edge
-    first, second = (np.asarray(quad[i], np.float64) for i in (edge, (edge + 1) % 4))
+    side = by_chance if edge is None else edge
+    first, second = (np.asarray(quad[i], np.float64) for i in (side, (side + 1) % 4))
     size = float(np.linalg.norm(quad[1] - quad[0]) + np.linalg.norm(quad[2] - quad[1])) / 2
     grip = first + (second - first) * random.uniform(0.25, 0.75)
     outwards = grip - quad.mean(axis=0)
@@ -52,8 +53,7 @@ def hand(random: Random, quad: Quad, edge: int | None = None) -> list[Limb]:
         Limb(grip + outwards * thick, wrist, thick * 3, tone),
     ]
     along = (second - first) / max(float(np.linalg.norm(second - first)), 1e-3)
-    # Most hold a card at its edge; some reach across the picture.
-    deepest = 0.5 if random.random() < 0.25 else 0.28
+    deepest = 0.5 if random.random() < 0.25 and edge is None else 0.28
     for finger in range(int(random.integers(1, 5))):
         base = grip + along * (finger - 1.5) * thick * 1.1 + outwards * thick
         tip = base - outwards * size * random.uniform(0.12, deepest)
