@@ -187,8 +187,8 @@ def figures(measures: Measures) -> Figures:
         "episodes_lost_share": lost.value,
         "one_stage_false_alarms": one_false,
         "one_stage_false_alarms_per_hour": one_false / hours if hours else None,
-        "frames": frames(measures)[0],
-        "frames_lost": frames(measures)[1],
+        "frames": frames(measures).whole,
+        "frames_lost": frames(measures).part,
     }
 
 
@@ -216,21 +216,22 @@ def losses(measures: Measures) -> Share:
     return Share(len(one - two), len(one))
 
 
-def frames(measures: Measures) -> tuple[int, int]:
-    """Return how many frames were looked at, and how many were to be and were not."""
-    announced = sum(len(m.clip.frames) for m in measures.materials)
+def frames(measures: Measures) -> Share:
+    """Return how many frames were never looked at, of those that were to be."""
+    clips = [material.clip for material in measures.materials]
+    announced = sum(len(clip.frames) for clip in clips)
+    # The pace may fall one frame short of what a clip's length promises.
+    unsent = sum(max(0, clip.played.expected - len(clip.frames) - 1) for clip in clips)
+    if not measures.run.complete:
+        unsent = 0  # nobody knows how far it would have come
     if measures.run.started.mode == "realtime":
-        # There the detector says once a second how far it has looked: services count the rest.
+        # There the detector says once a second how far it has looked; the services count.
         lost = measures.run.finished.lost if measures.run.finished else {}
-        gone = sum(count for cause, count in lost.items() if not cause.startswith("crops"))
+        by_detector = (count for cause, count in lost.items() if cause.startswith("detector: "))
+        unseen = min(announced, sum(by_detector))
     else:
-        gone = announced - sum(len(m.clip.seen) for m in measures.materials)
-    if measures.run.complete:
-        # The pace may fall one frame short of what a clip's length promises.
-        gone += sum(
-            max(0, m.clip.played.expected - len(m.clip.frames) - 1) for m in measures.materials
-        )
-    return announced, max(0, gone)
+        unseen = announced - sum(len(clip.seen) for clip in clips)
+    return Share(unsent + max(0, unseen), announced + unsent)
 
 
 def confusion(seen: Sequence[Seen]) -> dict[str, Counter[str]]:

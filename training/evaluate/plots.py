@@ -94,7 +94,7 @@ def sweep_plot(lines: Mapping[str, Sequence[Point]], axis: str, in_force: float,
         above.set_ylabel("episodes found")
         above.set_ylim(-0.03, 1.03)
         below.set_ylabel("false alarms per hour")
-        below.set_ylim(bottom=0)
+        below.set_ylim(bottom=0, top=None if below.get_ylim()[1] > 1 else 1)
         below.set_xlabel("score of the detector" if axis == "min_score" else "confirm_score")
         if len(lines) > 1:
             below.legend()

@@ -11,14 +11,13 @@ from training.evaluate.words import losses as lost_words
 def warnings(measures: Measures) -> list[str]:
     """Return what makes the figures doubtful."""
     said = []
-    looked, lost = frames(measures)
+    lost = frames(measures)
     if not measures.run.complete:
         said.append("Ended early: this is about what was played until then.")
-    if lost:
-        share = Share(lost, looked + lost)
+    if lost.part:
         causes = lost_words(measures.run.finished.lost) if measures.run.finished else "unknown"
         said.append(
-            f"{percent(share.value)} of the frames ({counts(share)}) were never looked at, "
+            f"{percent(lost.value)} of the frames ({counts(lost)}) were never looked at, "
             f"because this machine could not keep up ({causes}): the figures are worse than the "
             "models are. Play fewer clips at once, or without --realtime."
         )
