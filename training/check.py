@@ -18,17 +18,15 @@ import click
 import cv2
 import numpy as np
 import numpy.typing as npt
-import onnxruntime
 
 from producers.cards import Image
 from producers.scenes import SyntheticScene
 from training.cards.compose import Box
 from training.cards.cutting import CLASSES, cut, overlap
+from training.fused import FusedDetector, session
 
-SIDE = 640
 GUNS = ("small_gun", "big_gun")
 CONFIRM_SCORE = 0.8
-_IOU = 0.45
 _LOST_AFTER = 4
 """Frames without a match after which a track is over."""
 
@@ -46,31 +44,13 @@ class Models:
     """The two fused models of a model repository."""
 
     def __init__(self, repository: Path, threads: int) -> None:
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        self._detector, self._classifier = (
-            onnxruntime.InferenceSession(
-                str(repository / name / "1/model.onnx"), options, ["CPUExecutionProvider"]
-            )
-            for name in ("yolov5", "efficientnet_b0")
-        )
+        model = repository / "yolov5/1/model.onnx"
+        self._detector = FusedDetector(model, ("suspect",), threads)
+        self._classifier = session(repository / "efficientnet_b0/1/model.onnx", threads)
 
     def detect(self, frame: Image, min_score: float) -> list[tuple[Box, float]]:
         """Return boxes in frame pixels and scores after non-maximum suppression."""
-        height, width = frame.shape[:2]
-        scale = min(SIDE / width, SIDE / height)
-        across, down = round(width * scale), round(height * scale)
-        left, top = (SIDE - across) // 2, (SIDE - down) // 2
-        canvas = np.full((SIDE, SIDE, 3), 114, np.uint8)
-        small = cv2.resize(frame, (across, down), interpolation=cv2.INTER_LINEAR)
-        canvas[top : top + down, left : left + across] = small[..., ::-1]
-        boxes, scores = self._detector.run(["boxes", "scores"], {"images": canvas[None]})
-        kept = scores[0] >= min_score
-        corners = (boxes[0][kept] - (left, top, left, top)) / (across / width)
-        sides = np.hstack([corners[:, :2], corners[:, 2:] - corners[:, :2]])
-        chosen = cv2.dnn.NMSBoxes(sides.tolist(), scores[0][kept].tolist(), min_score, _IOU)
-        best = scores[0][kept]
-        return [(_box(corners[i]), float(best[i])) for i in np.asarray(chosen, int).reshape(-1)]
+        return [(found.box, found.score) for found in self._detector.detect(frame, min_score)]
 
     def look(self, crops: list[Image]) -> npt.NDArray[np.float32]:
         """Return the scores of BGR crops of 224 x 224, (crops, labels)."""
@@ -89,11 +69,6 @@ class Models:
             Found(box, score, CLASSES[int(look.argmax())], float(look.max()))
             for (box, score, _), look in zip(pieces, looks, strict=True)
         ]
-
-
-def _box(corners: npt.NDArray[np.floating]) -> Box:
-    left, top, right, bottom = (float(value) for value in corners)
-    return left, top, right, bottom
 
 
 @dataclass(slots=True)

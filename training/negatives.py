@@ -24,10 +24,10 @@ def negatives(random: np.random.Generator, photographs: Sequence[Image]) -> Iter
 
     Args:
         random: Decides everything.
-        photographs: At least one, (height, width, 3) uint8 BGR.
+        photographs: (height, width, 3) uint8 BGR each; without any, all crops are of vehicles.
     """
     while True:
-        if random.random() < VEHICLES:
+        if not photographs or random.random() < VEHICLES:
             whole = vehicle(random)
             first, last = random.integers(0, 50, 2), len(whole) - random.integers(0, 50, 2)
             drawn = _as_seen(random, whole[first[0] : last[0], first[1] : last[1]])

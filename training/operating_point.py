@@ -1,12 +1,19 @@
-"""Chooses the detector's threshold for recall, on held-out scenes, and writes it with its curve.
+"""Chooses a detector's threshold for recall, and writes it with its curve.
 
-`python -m training.operating_point --scenes 400`
+On held-out scenes of the demo kit, or on the validation images of any YOLO data set:
+
+`python -m training.operating_point scenes --scenes 400`
+`python -m training.operating_point data runs/x/data/data.yaml --model runs/x/model.onnx`
 """
 
 import json
+import multiprocessing
+import os
 import re
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any
 
 import click
 import cv2
@@ -14,111 +21,179 @@ import numpy as np
 
 from producers.cards import Image
 from producers.scenes import MIN_VISIBLE, MIN_WIDTH
-from training.cards.compose import Box, Scene, compose
-from training.check import Models
+from training.cards.compose import Scene, compose
+from training.cards.photographs import photographs as photographs_of
+from training.dataset_files import read
+from training.datasets import DatasetError, Picture
+from training.fused import FusedDetector
+from training.points import FLOOR, Detection, Point, Tally, choose, curve, tally
 
 SEED = 800_000
-"""No training run uses this seed."""
-THRESHOLDS = (0.02, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6, 0.7)
-_FLOOR = 0.01
-_SAME = 0.5
-"""Intersection over union from which a detection is of a card."""
-_ELSEWHERE = 0.3
-"""Intersection over union up to which a detection is of no card."""
+"""No training run uses this seed, nor any above it."""
 _REFERENCE_WIDTH = 1280
 """Width of the frames in which `MIN_WIDTH` counts; others are measured against it."""
+SUSPECT = "suspect"
 
 
-class Point(NamedTuple):
-    """What the detector does at a threshold."""
+def tally_scene(scene: Scene, found: list[Detection]) -> Tally:
+    """Return what the detections of a scene are worth.
 
-    min_score: float
-    found: int
-    cards: int
-    false_per_image: float
-
-    @property
-    def recall(self) -> float:
-        """The part of the cards that is found."""
-        return self.found / max(self.cards, 1)
-
-
-def same(a: Box, b: Box) -> float:
-    """Return the intersection over union of two boxes."""
-    wide, high = min(a[2], b[2]) - max(a[0], b[0]), min(a[3], b[3]) - max(a[1], b[1])
-    shared = max(wide, 0) * max(high, 0)
-    both = (a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1])
-    return shared / max(both - shared, 1e-9)
-
-
-def count(scene: Scene, found: list[tuple[Box, float]]) -> tuple[list[float], list[float]]:
-    """Return the best score on each suspect card and the score of each false detection."""
-    width = scene.image.shape[1]
+    Wanted are the cards that are no blanks, visible and wide enough (`producers/scenes.py`).
+    """
+    wide = MIN_WIDTH * scene.image.shape[1] / _REFERENCE_WIDTH
     suspects = [card for card in scene.cards if card.card.label != "blank"]
-    wide = MIN_WIDTH * width / _REFERENCE_WIDTH
     wanted = [c for c in suspects if c.visible >= MIN_VISIBLE and c.box[2] - c.box[0] >= wide]
-    best = [max((s for b, s in found if same(b, c.box) >= _SAME), default=0.0) for c in wanted]
-    false = [s for b, s in found if all(same(b, c.box) < _ELSEWHERE for c in suspects)]
-    return best, false
+    return tally(
+        [(SUSPECT, card.box) for card in wanted], [(SUSPECT, card.box) for card in suspects], found
+    )
 
 
-def curve(best: list[float], false: list[float], images: int) -> list[Point]:
-    """Return the points of the curve, the lowest threshold first."""
-    return [
-        Point(t, sum(s >= t for s in best), len(best), sum(s >= t for s in false) / images)
-        for t in THRESHOLDS
-    ]
+def tally_picture(picture: Picture, found: list[Detection], min_width: float) -> Tally:
+    """Return what the detections of a picture are worth.
+
+    Args:
+        picture: Of a data set, with its truth.
+        found: The detections on it.
+        min_width: Narrower things, in pixels of an image 1280 wide, need not be found.
+    """
+    wide = min_width * picture.width / _REFERENCE_WIDTH
+    present = [(thing.label, thing.box) for thing in picture.things]
+    return tally([(label, box) for label, box in present if box[2] - box[0] >= wide],
+                 present, found)  # fmt: skip
 
 
-def choose(points: list[Point], recall: float) -> Point:
-    """Return the highest threshold that reaches this recall, or the lowest one if none does."""
-    reached = [point for point in points if point.recall >= recall]
-    return reached[-1] if reached else points[0]
+_detector: list[FusedDetector] = []
+_photographs: list[Image] = []
 
 
-@click.command()
-@click.option("--repository", default="model_repository", type=click.Path(path_type=Path))
-@click.option("--scenes", default=400, show_default=True)
-@click.option("--recall", default=0.95, show_default=True, help="To be reached at least.")
-@click.option("--photographs", type=click.Path(exists=True, path_type=Path), help="Backgrounds.")
-@click.option("--write", is_flag=True, help="Put the threshold into the model's configs.")
-def main(
-    *, repository: Path, scenes: int, recall: float, photographs: Path | None, write: bool
-) -> None:
-    """Print the curve, choose the point and, if wanted, write both."""
-    models = Models(repository, threads=2)
-    behind = [_read(path) for path in sorted(photographs.glob("*.jpg"))] if photographs else []
-    best: list[float] = []
-    false: list[float] = []
-    for index in range(scenes):
-        scene = compose(SEED, index, behind)
-        on_cards, elsewhere = count(scene, models.detect(scene.image, _FLOOR))
-        best += on_cards
-        false += elsewhere
-    points = curve(best, false, scenes)
+def _start(model: Path, labels: tuple[str, ...], photographs: Path | None) -> None:
+    cv2.setNumThreads(1)
+    _detector[:] = [FusedDetector(model, labels)]
+    _photographs[:] = photographs_of(photographs, "judge")
+
+
+def _one_scene(index: int, seed: int) -> Tally:
+    scene = compose(seed, index, _photographs)
+    return tally_scene(scene, _detector[0].detect(scene.image, FLOOR))
+
+
+def _one_picture(picture: Picture, root: Path, min_width: float) -> Tally:
+    found = _detector[0].detect(loaded(root / picture.name), FLOOR)
+    return tally_picture(picture, found, min_width)
+
+
+def _tallied(
+    work: Callable[[Any], Tally], items: Iterable[Any], start: tuple[Any, ...]
+) -> Iterator[Tally]:
+    # Not forked: onnxruntime's threads do not survive that.
+    processes = multiprocessing.get_context("spawn")
+    with processes.Pool(os.cpu_count() or 1, _start, start) as pool:
+        yield from pool.imap_unordered(work, items, chunksize=4)
+
+
+def measure_scenes(
+    model: Path, *, scenes: int, photographs: Path | None, seed: int = SEED
+) -> Tally:
+    """Return what a fused detector of one label finds on held-out scenes, with all cores.
+
+    Of the folder of photographs only those are used that no training sees.
+    """
+    work = partial(_one_scene, seed=seed)
+    return Tally.of(_tallied(work, range(scenes), (model, (SUSPECT,), photographs)))
+
+
+def measure_data(model: Path, data: Path, *, min_width: float) -> Tally:
+    """Return what a fused detector finds on the validation images of a YOLO data set.
+
+    Raises:
+        DatasetError: The data set cannot be used.
+    """
+    dataset = read(data)
+    judged = [picture for picture in dataset.pictures if picture.side == "val"]
+    work = partial(_one_picture, root=dataset.root, min_width=min_width)
+    return Tally.of(_tallied(work, judged, (model, dataset.labels, None)))
+
+
+def conclude(whole: Tally, *, recall: float, file: Path, source: str) -> Point:
+    """Choose the point, print the curve and write both to a JSON file; return the point."""
+    points = curve(whole)
     chosen = choose(points, recall)
     for point in points:
-        mark = "  <- chosen" if point == chosen else ""
-        click.echo(f"score >= {point.min_score:.2f}: {point.found} of {point.cards} cards "
-                   f"({point.recall:.3f}), {point.false_per_image:.2f} false an image"
-                   + mark)  # fmt: skip
-    if write:
-        _write(repository / "yolov5", points, chosen)
+        click.echo(point.line() + ("  <- chosen" if point == chosen else ""))
+    if chosen.recall < recall:
+        click.echo(f"no threshold finds {recall:.0%}: the lowest one is taken")
+    report = {
+        "min_score": chosen.min_score,
+        "recall_wanted": recall,
+        "recall": round(chosen.recall, 4),
+        "images": whole.images,
+        "source": source,
+        "curve": [point._asdict() for point in points],
+    }
+    file.write_text(json.dumps(report, indent=1) + "\n")
+    return chosen
 
 
-def _read(path: Path) -> Image:
+def write_min_score(model: Path, min_score: float) -> None:
+    """Put the threshold into all configs of a model's folder."""
+    pattern = re.compile(r'(key: "min_score" value: \{ string_value: ")[^"]*')
+    for config in (model / "config.pbtxt", *sorted((model / "configs").glob("*.pbtxt"))):
+        config.write_text(pattern.sub(rf"\g<1>{min_score}", config.read_text()))
+
+
+def loaded(path: Path) -> Image:
+    """Return an image file's pixels, BGR.
+
+    Raises:
+        click.ClickException: It is no image.
+    """
     image = cv2.imread(str(path))
     if image is None:
         raise click.ClickException(f"{path} is no image: remove it")
     return np.asarray(image, np.uint8)
 
 
-def _write(model: Path, points: list[Point], chosen: Point) -> None:
-    report = {"min_score": chosen.min_score, "curve": [point._asdict() for point in points]}
-    (model / "operating_point.json").write_text(json.dumps(report, indent=1) + "\n")
-    pattern = re.compile(r'(key: "min_score" value: \{ string_value: ")[^"]*')
-    for config in (model / "config.pbtxt", *sorted((model / "configs").glob("*.pbtxt"))):
-        config.write_text(pattern.sub(rf"\g<1>{chosen.min_score}", config.read_text()))
+_EXISTING = click.Path(exists=True, path_type=Path)
+_RECALL = click.option("--recall", default=0.95, show_default=True, help="To be reached at least.")
+
+
+@click.group()
+def main() -> None:
+    """Choose a detector's threshold for recall; print and write the curve."""
+
+
+@main.command()
+@click.option("--repository", default="model_repository", type=_EXISTING)
+@click.option("--scenes", default=400, show_default=True)
+@click.option("--photographs", type=_EXISTING, help="Folder of backgrounds.")
+@click.option("--write", is_flag=True, help="Put the threshold into the model's configs.")
+@_RECALL
+def scenes(
+    *, repository: Path, scenes: int, photographs: Path | None, write: bool, recall: float
+) -> None:
+    """Judge the demo kit's detector on scenes that no training saw."""
+    model = repository / "yolov5"
+    whole = measure_scenes(model / "1/model.onnx", scenes=scenes, photographs=photographs)
+    file = model / "operating_point.json" if write else Path(os.devnull)
+    chosen = conclude(whole, recall=recall, file=file, source=f"{scenes} scenes of seed {SEED}")
+    if write:
+        write_min_score(model, chosen.min_score)
+
+
+@main.command()
+@click.argument("data", type=_EXISTING)
+@click.option("--model", type=_EXISTING, required=True, help="A fused detector.")
+@click.option("--out", type=click.Path(path_type=Path), help="JSON; else beside the model.")
+@click.option("--min-width", default=0.0, help="Narrower things (of 1280 px) need not be found.")
+@_RECALL
+def data(*, data: Path, model: Path, out: Path | None, min_width: float, recall: float) -> None:
+    """Judge a fused detector on the validation images of DATA, a YOLO data.yaml."""
+    try:
+        whole = measure_data(model, data, min_width=min_width)
+    except DatasetError as error:
+        raise click.ClickException(str(error)) from None
+    file = out or model.with_name("operating_point.json")
+    conclude(whole, recall=recall, file=file, source=str(data))
 
 
 if __name__ == "__main__":
