@@ -330,7 +330,7 @@ class Review(Section):
     """Their size on the disk, likewise."""
     days: Annotated[float, Field(gt=0, le=3650)] = 90.0
     """Crops that no human has labelled are deleted after this."""
-    min_distance: Annotated[int, Field(ge=0, le=64)] = 6
+    min_distance: Annotated[int, Field(ge=0, le=64)] = 8
     """A crop that differs from a kept one in fewer of 64 bits of its difference hash is the same
     again; 0 keeps everything."""
 
