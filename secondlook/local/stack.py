@@ -119,7 +119,8 @@ class Stack:
         """
         repository = model_repository(self._wish.models)
         try:
-            home = await asyncio.to_thread(tritonserver.install, progress)
+            heavy = tritonserver.needs_tensorflow(repository)
+            home = await asyncio.to_thread(tritonserver.install, progress, tensorflow=heavy)
         except OSError as error:
             raise InstallError(
                 f"Triton cannot be installed: {error}; set SECONDLOOK_CACHE to a folder of yours"

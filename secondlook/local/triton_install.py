@@ -22,6 +22,8 @@ from typing import Final
 from secondlook.errors import InstallError
 
 REQUIREMENTS: Final = Path(__file__).with_name("triton-requirements.txt")
+TENSORFLOW: Final = Path(__file__).with_name("triton-tensorflow.txt")
+"""What a server needs besides to serve a SavedModel."""
 VERSIONS: Final = ("3.11", "3.12")
 """The Python versions that the server has backend stubs for."""
 _GLIBC: Final = (2, 35)
@@ -76,17 +78,31 @@ def cache_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "secondlook"
 
 
-def find(cache: Path | None = None) -> TritonHome | None:
+def needs_tensorflow(*repositories: Path) -> bool:
+    """Return whether a model there is a SavedModel without an ONNX file beside it."""
+    found = (
+        path for repository in repositories for path in repository.glob("*/*/model.savedmodel")
+    )
+    return any(not path.with_name("model.onnx").exists() for path in found)
+
+
+def find(cache: Path | None = None, *, tensorflow: bool = False) -> TritonHome | None:
     """Return the installed server, or None. Installs nothing.
+
+    Args:
+        cache: The folder it is kept in; default: `cache_folder`.
+        tensorflow: Whether TensorFlow must be beside it.
 
     Raises:
         InstallError: This machine cannot have one; the text says what to do.
     """
-    home = _home(cache or cache_folder(), _find_interpreter())
+    home = _home(cache or cache_folder(), _find_interpreter(), tensorflow=tensorflow)
     return home if _is_whole(home) else None
 
 
-def install(progress: Callable[[str], None], *, cache: Path | None = None) -> TritonHome:
+def install(
+    progress: Callable[[str], None], *, cache: Path | None = None, tensorflow: bool = False
+) -> TritonHome:
     """Return the installed server; install it first where it is missing, which takes a minute.
 
     Two at once are no danger: the second waits for the first. What an interrupted one leaves is
@@ -95,13 +111,15 @@ def install(progress: Callable[[str], None], *, cache: Path | None = None) -> Tr
     Args:
         progress: Is told what happens, a line at a time.
         cache: The folder to keep it in; default: `cache_folder`.
+        tensorflow: Whether to put TensorFlow beside it, which is as large again as ten servers; a
+            server with it is another one than that without.
 
     Raises:
         InstallError: This machine cannot have one, or the download failed; the text says why.
     """
     cache = cache or cache_folder()
     interpreter = _find_interpreter()
-    home = _home(cache, interpreter)
+    home = _home(cache, interpreter, tensorflow=tensorflow)
     if _is_whole(home):
         return home
     _require_platform()
@@ -113,15 +131,23 @@ def install(progress: Callable[[str], None], *, cache: Path | None = None) -> Tr
             progress("another process is installing Triton: waiting for it")
             fcntl.flock(lock, fcntl.LOCK_EX)
         if not _is_whole(home):
-            progress(f"installing Triton into {home.path} (once; about 80 MB to download)")
+            what, size = ("Triton with TensorFlow", 350) if tensorflow else ("Triton", 80)
+            progress(f"installing {what} into {home.path} (once; about {size} MB to download)")
+            if tensorflow:
+                progress("TensorFlow is for the SavedModel alone: an ONNX file needs none of it")
             began = time.monotonic()
-            _build(interpreter, home, progress)
+            _build(interpreter, home, _requirements(tensorflow=tensorflow), progress)
             progress(f"Triton is installed ({time.monotonic() - began:.0f} s)")
     return home
 
 
-def _home(cache: Path, interpreter: _Interpreter) -> TritonHome:
-    key = hashlib.sha256(REQUIREMENTS.read_bytes() + _LAYOUT.encode()).hexdigest()[:12]
+def _requirements(*, tensorflow: bool) -> list[Path]:
+    return [REQUIREMENTS, TENSORFLOW] if tensorflow else [REQUIREMENTS]
+
+
+def _home(cache: Path, interpreter: _Interpreter, *, tensorflow: bool = False) -> TritonHome:
+    wanted = b"".join(path.read_bytes() for path in _requirements(tensorflow=tensorflow))
+    key = hashlib.sha256(wanted + _LAYOUT.encode()).hexdigest()[:12]
     path = cache / f"triton-{interpreter.version}-{key}"
     return TritonHome(path, interpreter.version, interpreter.library)
 
@@ -168,7 +194,12 @@ def _find_interpreter() -> _Interpreter:
     )
 
 
-def _build(interpreter: _Interpreter, home: TritonHome, progress: Callable[[str], None]) -> None:
+def _build(
+    interpreter: _Interpreter,
+    home: TritonHome,
+    requirements: list[Path],
+    progress: Callable[[str], None],
+) -> None:
     """Make the environment beside its place and move it there when it is complete."""
     shutil.rmtree(home.path, ignore_errors=True)
     for abandoned in home.path.parent.glob("building-*"):
@@ -184,7 +215,8 @@ def _build(interpreter: _Interpreter, home: TritonHome, progress: Callable[[str]
             "--require-hashes",
             "--timeout=30",
         ]
-        _run([*pip, "install", *options, "-r", str(REQUIREMENTS)], progress)
+        files = [argument for path in requirements for argument in ("-r", str(path))]
+        _run([*pip, "install", *options, *files], progress)
         # The wheel brings a stub for each Python; the backend looks for it beside itself.
         stub = "triton_python_backend_stub"
         backend = building.server / "backends" / "python"

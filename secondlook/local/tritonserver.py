@@ -16,9 +16,23 @@ from typing import Final, Self
 from secondlook.errors import TritonUnavailable
 from secondlook.local import tether
 from secondlook.local.probes import LOOPBACK, free_port
-from secondlook.local.triton_install import TritonHome, cache_folder, find, install
+from secondlook.local.triton_install import (
+    TritonHome,
+    cache_folder,
+    find,
+    install,
+    needs_tensorflow,
+)
 
-__all__ = ["Server", "TritonHome", "cache_folder", "command", "find", "install"]
+__all__ = [
+    "Server",
+    "TritonHome",
+    "cache_folder",
+    "command",
+    "find",
+    "install",
+    "needs_tensorflow",
+]
 
 _SHARED: Final = Path("/dev/shm")  # noqa: S108 - where the server's Python backend keeps its regions
 _REGIONS: Final = "secondlook-backend-"

@@ -1,26 +1,76 @@
-"""Runs the `model.onnx` beside it with onnxruntime, inside Triton's Python backend.
+"""Runs the model beside it inside Triton's Python backend: ONNX, or else a SavedModel.
 
-It knows nothing of any one model: names, types and shapes come from the model's configuration
-and the file. Every model folder carries the same copy, because a model folder has to be whole.
-Two optional `parameters` of the configuration are meant for it:
+`model.onnx` runs in onnxruntime; where there is none, `model.savedmodel` runs in TensorFlow, by
+its signature `serving_default`. It knows nothing of any one model: names, types and shapes come
+from the model's configuration and the file. Every model folder carries the same copy, because a
+model folder has to be whole. Two optional `parameters` of the configuration are meant for it:
 
 - `threads`: CPU threads of one instance (1). Several instances of one thread answer more
   requests a second than one instance of several.
-- `file`: the name of the model's file (`model.onnx`).
+- `file`: the name of the model's file or folder, if it is another.
 """
 
 import json
+import os
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
-import onnxruntime as ort
 import triton_python_backend_utils as pb_utils
 
 Request: TypeAlias = "pb_utils.InferenceRequest"  # not there yet while this file is imported
 Response: TypeAlias = "pb_utils.InferenceResponse"
+FILES = ("model.onnx", "model.savedmodel")
+"""What is looked for, in this order."""
+
+
+class Onnx:
+    """An ONNX file in onnxruntime."""
+
+    def __init__(self, path: Path, threads: int) -> None:
+        import onnxruntime as ort  # noqa: PLC0415 - only the runtime that is needed is there
+
+        options = ort.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.inter_op_num_threads = 1
+        # Threads that spin while they wait take the CPU from the other instances.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        options.log_severity_level = 3
+        self._session = ort.InferenceSession(path, options, ["CPUExecutionProvider"])
+        self.inputs = [tensor.name for tensor in self._session.get_inputs()]
+        self.outputs = [tensor.name for tensor in self._session.get_outputs()]
+
+    def run(self, wanted: list[str], given: dict[str, np.ndarray]) -> list[np.ndarray]:
+        """Return the wanted outputs, in that order."""
+        return list(self._session.run(wanted, given))
+
+
+class SavedModel:
+    """A SavedModel in TensorFlow."""
+
+    def __init__(self, path: Path, threads: int) -> None:
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+        import tensorflow as tf  # noqa: PLC0415 - takes seconds, and is rarely there
+
+        tf.config.threading.set_intra_op_parallelism_threads(threads)
+        tf.config.threading.set_inter_op_parallelism_threads(1)
+        self._tensor = tf.constant
+        self._loaded = tf.saved_model.load(str(path))  # its signatures live as long as it does
+        self._signature = self._loaded.signatures["serving_default"]
+        self._takes = {
+            name: spec.dtype for name, spec in self._signature.structured_input_signature[1].items()
+        }
+        self.inputs = list(self._takes)
+        self.outputs = list(self._signature.structured_outputs)
+
+    def run(self, wanted: list[str], given: dict[str, np.ndarray]) -> list[np.ndarray]:
+        """Return the wanted outputs, in that order."""
+        # UINT8 pixels may be sent to a model that takes floats.
+        tensors = {name: self._tensor(array, self._takes[name]) for name, array in given.items()}
+        answer = self._signature(**tensors)
+        return [answer[name].numpy() for name in wanted]
 
 
 class TritonPythonModel:
@@ -30,22 +80,19 @@ class TritonPythonModel:
         """Open the file, or say in a sentence why it does not fit the configuration."""
         config = json.loads(args["model_config"])
         parameters = {k: v["string_value"] for k, v in config.get("parameters", {}).items()}
-        path = Path(args["model_repository"], args["model_version"])
-        path /= parameters.get("file", "model.onnx")
-        if not path.is_file():
-            raise pb_utils.TritonModelException(f"{path} is missing")
-        options = ort.SessionOptions()
-        options.intra_op_num_threads = int(parameters.get("threads", "1"))
-        options.inter_op_num_threads = 1
-        # Threads that spin while they wait take the CPU from the other instances.
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        options.log_severity_level = 3
+        path = _file(Path(args["model_repository"], args["model_version"]), parameters.get("file"))
+        threads = int(parameters.get("threads", "1"))
         try:
-            self._session = ort.InferenceSession(path, options, ["CPUExecutionProvider"])
+            self._model = SavedModel(path, threads) if path.is_dir() else Onnx(path, threads)
+        except ImportError as error:
+            raise pb_utils.TritonModelException(
+                f"{path} needs {error.name}, which the server's Python does not have: install it "
+                "there, or convert the model to ONNX"
+            ) from error
         except Exception as error:
             raise pb_utils.TritonModelException(f"cannot read {path}: {error}") from error
-        self._inputs = _same_names("input", config["input"], self._session.get_inputs())
-        self._outputs = _same_names("output", config["output"], self._session.get_outputs())
+        self._inputs = _same_names("input", config["input"], self._model.inputs, path)
+        self._outputs = _same_names("output", config["output"], self._model.outputs, path)
         self._batched = int(config["max_batch_size"]) > 0
 
     def execute(self, requests: Sequence[Request]) -> list[Response]:
@@ -70,7 +117,7 @@ class TritonPythonModel:
             tensors[0] if len(tensors) == 1 else map(np.concatenate, zip(*tensors, strict=True))
         )
         try:
-            arrays = self._session.run(wanted, dict(zip(self._inputs, columns, strict=True)))
+            arrays = self._model.run(wanted, dict(zip(self._inputs, columns, strict=True)))
         except Exception as error:  # noqa: BLE001 - whatever it is, these requests failed
             return [_failure(error) for _ in requests]
         if len(requests) == 1:
@@ -82,14 +129,24 @@ class TritonPythonModel:
         ]
 
 
-def _same_names(kind: str, configured: list[dict[str, Any]], actual: list[Any]) -> list[str]:
+def _file(folder: Path, name: str | None) -> Path:
+    """Return the model's file or folder: the named one, or the first of `FILES` that is there."""
+    names = [name] if name else FILES
+    for path in (folder / each for each in names):
+        if path.exists():
+            return path
+    raise pb_utils.TritonModelException(f"{folder / names[0]} is missing")
+
+
+def _same_names(
+    kind: str, configured: list[dict[str, Any]], found: list[str], path: Path
+) -> list[str]:
     """Return the names, if the configuration's are the file's."""
     names = [tensor["name"] for tensor in configured]
-    found = [tensor.name for tensor in actual]
     missing = set(names) - set(found)
     if missing or (kind == "input" and set(found) - set(names)):
         raise pb_utils.TritonModelException(
-            f"config.pbtxt names the {kind}s {', '.join(names)}, model.onnx has {', '.join(found)}"
+            f"config.pbtxt names the {kind}s {', '.join(names)}, {path.name} has {', '.join(found)}"
         )
     return names
 

@@ -117,6 +117,51 @@ def test_the_requirements_are_pinned_with_hashes_and_name_no_address() -> None:
     assert "--index" not in text
 
 
+@pytest.mark.parametrize(
+    ("files", "needed"),
+    [
+        pytest.param((), False, id="nothing"),
+        pytest.param(("a/1/model.onnx", "a/1/model.py"), False, id="onnx"),
+        pytest.param(("a/1/model.savedmodel/saved_model.pb",), True, id="saved-model"),
+        pytest.param(
+            ("a/1/model.savedmodel/saved_model.pb", "a/1/model.onnx"), False, id="onnx-is-preferred"
+        ),
+        pytest.param(
+            ("a/1/model.onnx", "b/2/model.savedmodel/saved_model.pb"), True, id="one-of-two"
+        ),
+    ],
+)
+def test_only_a_saved_model_without_onnx_needs_tensorflow(tmp_path, files, needed) -> None:
+    for name in files:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    assert tritonserver.needs_tensorflow(tmp_path) is needed
+
+
+def test_a_server_with_tensorflow_is_kept_beside_the_one_without(cache: Path) -> None:
+    interpreter = triton_install._find_interpreter()
+    homes = [
+        triton_install._home(cache, interpreter, tensorflow=heavy).path for heavy in (False, True)
+    ]
+    assert homes[0] != homes[1]
+    (homes[1] / "bin").mkdir(parents=True)
+    (homes[1] / "bin" / "python").touch()
+    assert tritonserver.find() is None
+    assert tritonserver.find(tensorflow=True) is not None
+
+
+def test_tensorflow_is_pinned_with_hashes_and_leaves_numpy_to_the_server() -> None:
+    text = triton_install.TENSORFLOW.read_text()
+    pinned = [line for line in text.splitlines() if line and line[0] not in " #"]
+
+    assert all("==" in line for line in pinned)
+    assert text.count("--hash=sha256:") > len(pinned)
+    names = {line.split("==")[0] for line in pinned}
+    assert {"tensorflow", "tensorflow-cpu", "keras"} <= names
+    assert names.isdisjoint({"numpy", "nvidia-pytriton", "onnxruntime"})
+    assert "://" not in text
+
+
 def test_the_server_listens_on_loopback_alone_and_has_an_environment_of_its_own(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
