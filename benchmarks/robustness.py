@@ -18,8 +18,9 @@ Runs the models on onnxruntime, without any service.
 import json
 import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -34,6 +35,7 @@ from producers.cards import CARDS, Card, Image
 from producers.placing import Quad, box_of, draw_card, paste, quad_of
 from training.cards import camera
 from training.cards.compose import Box
+from training.cards.photographs import photographs as unseen
 from training.cards.surroundings import background, skin
 from training.check import CONFIRM_SCORE, GUNS, Models
 from training.points import same
@@ -129,13 +131,18 @@ class Point:
         return self.confirmed / max(self.cards, 1)
 
 
-def sights(count: int) -> Iterator[Sight]:
-    """Yield sights of gun cards; the same ones in every run."""
+def sights(count: int, photographs: Sequence[Image] = ()) -> Iterator[Sight]:
+    """Yield sights of gun cards; the same ones in every run.
+
+    Args:
+        count: How many.
+        photographs: Backgrounds that no training saw, besides drawn ones.
+    """
     guns = [card for card in CARDS if card.label in GUNS]
     for index in range(count):
         random = np.random.default_rng([SEED, index])
         yield Sight(
-            behind=background(random, WIDTH, HEIGHT),
+            behind=background(random, WIDTH, HEIGHT, photographs),
             card=guns[index % len(guns)],
             centre=(random.uniform(0.2, 0.8) * WIDTH, random.uniform(0.3, 0.7) * HEIGHT),
             roll=float(random.normal(0, 5)),
@@ -213,20 +220,22 @@ def judge(models: Models, sight: Sight, how: Conditions, min_score: float) -> tu
 
 
 def measure(
-    models: Models, per_point: int, min_score: float, factors: Sequence[Factor], console: Console
+    models: Models,
+    shown: Iterable[Sight],
+    min_score: float,
+    factors: Sequence[Factor],
+    told: Callable[[float], None],
 ) -> list[Point]:
-    """Count every step of every factor over the same sights."""
+    """Count every step of every factor over the same sights; `told` how many cards were seen."""
     points = [Point(factor.field, step) for factor in factors for step in factor.steps]
-    with Progress(console=console, transient=True) as progress:
-        task = progress.add_task("looking", total=per_point * len(points))
-        # One background after another: many of them would fill the memory.
-        for sight in sights(per_point):
-            for point in points:
-                found, confirmed = judge(models, sight, point.conditions(), min_score)
-                point.cards += 1
-                point.found += found
-                point.confirmed += confirmed
-                progress.advance(task)
+    # One sight after another: many backgrounds would fill the memory.
+    for sight in shown:
+        for point in points:
+            found, confirmed = judge(models, sight, point.conditions(), min_score)
+            point.cards += 1
+            point.found += found
+            point.confirmed += confirmed
+            told(1)
     return points
 
 
@@ -309,17 +318,31 @@ def share(part: int, whole: int) -> str:
 @click.option("--per-point", default=60, show_default=True, help="Cards per step.")
 @click.option("--factor", "wanted", multiple=True, help="Only this one. May be repeated.",
               type=click.Choice([factor.field for factor in FACTORS]))  # fmt: skip
+@click.option("--photographs", type=click.Path(exists=True, path_type=Path, file_okay=False),
+              help="Folder of JPEG photographs: those that training never takes are "
+                   "backgrounds too.")  # fmt: skip
 @click.option("--threads", default=2, show_default=True, help="For the models.")
 @click.option("--json", "json_path", type=click.Path(path_type=Path), help="Write the counts here.")
 def main(
-    models: Path, per_point: int, wanted: tuple[str, ...], threads: int, json_path: Path | None
+    *,
+    models: Path,
+    per_point: int,
+    wanted: tuple[str, ...],
+    photographs: Path | None,
+    threads: int,
+    json_path: Path | None,
 ) -> None:
     """Print recall against size, blur, light, angle, compression, noise and covering."""
     console = Console(width=None if Console().is_terminal else 140)
     cv2.setNumThreads(threads)
     min_score = operating_point(models)
     factors = [factor for factor in FACTORS if not wanted or factor.field in wanted]
-    points = measure(Models(models, threads), per_point, min_score, factors, console)
+    shown = sights(per_point, unseen(photographs, "judge"))
+    with Progress(console=console, transient=True) as progress:
+        steps = sum(len(factor.steps) for factor in factors)
+        task = progress.add_task("looking", total=per_point * steps)
+        tell = partial(progress.advance, task)
+        points = measure(Models(models, threads), shown, min_score, factors, tell)
     console.print(table_of(points))
     console.print(f"The detector's threshold is {min_score:g}, a look confirms from "
                   f"{CONFIRM_SCORE:g}.")  # fmt: skip
