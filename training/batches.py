@@ -27,15 +27,16 @@ def for_any_batch(model: onnx.ModelProto) -> onnx.ModelProto:
     }
     constants = _constants(copy)
     for node in copy.graph.node:
-        if node.op_type != "Reshape" or any(a.name == "allowzero" and a.i for a in node.attribute):
+        if node.op_type != "Reshape":
             continue
-        wanted = constants.get(node.input[1])
-        # Grids and anchors keep their own first axis, which is no batch.
-        if wanted is None or wanted[0] != 1 or known.get(node.input[0], [None])[0] != 1:
+        wanted = constants.get(node.input[1], [])
+        # Grids and anchors keep their own first axis, which is no batch; 0 may mean an empty axis.
+        if wanted[:1] != [1] or 0 in wanted or known.get(node.input[0], [None])[0] != 1:
             continue
         name = f"{node.input[1]}/any/{node.output[0]}"
         copy.graph.initializer.append(numpy_helper.from_array(np.array([0, *wanted[1:]]), name))
         node.input[1] = name
+        del node.attribute[:]  # allowzero is the only one that there is
     free_batch(copy)
     return copy
 

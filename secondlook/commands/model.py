@@ -46,15 +46,14 @@ def list_command(*, repository: Path | None, config_path: Path) -> None:
     models = models_in(folder)
     console = Console()
     table = Table(title=str(folder), title_justify="left", box=None, pad_edge=False)
-    for column in ("model", "kind", "labels", "input", "answers", "platforms", "MB", "used as"):
+    for column in ("model", "kind", "labels", "input", "answers", "MB", "used as"):
         number = column in ("labels", "MB")
-        wraps = column == "platforms"
-        table.add_column(column, justify="right" if number else "left", no_wrap=not wraps)
+        table.add_column(column, justify="right" if number else "left", no_wrap=True)
     for model in models:
         table.add_row(*_row(model, used))
     console.print(table)
     for model in models:
-        line = f"  {model.name}: {_labels(model)}; licence: {model.licence}"
+        line = f"  {model.name}: {_said(model)}; licence: {model.licence}"
         console.print(line, highlight=False, markup=False, soft_wrap=True)
     said = f"{count(models, 'model')}. {note}"
     console.print(said, highlight=False, markup=False, soft_wrap=True)
@@ -65,25 +64,26 @@ def _row(model: Model, used: Mapping[str, str]) -> Iterator[str]:
     try:
         spec = model.spec()
     except ModelMismatch:
-        yield from ("[red]unusable[/]", "", "", "see model check", "")
+        yield from ("[red]unusable[/]", "", "see model check", "")
     else:
         yield kind_of(spec)
         yield str(len(spec.parameters.labels or ()))
         height, width = spec.input_size
         yield f"{spec.input.datatype} {width}x{height}"
         yield spec.parameters.output or ""
-        yield " ".join(model.platforms) or "none"
     yield f"{model.size / 1e6:.1f}"
     yield used.get(model.name, "")
 
 
-def _labels(model: Model) -> str:
-    """Return a model's labels, the first of many."""
+def _said(model: Model) -> str:
+    """Return a model's labels, the first of many, and the platforms that it has files for."""
     try:
         labels = model.spec().parameters.labels or ()
+        platforms = " ".join(model.platforms) or "no platform"
     except ModelMismatch as error:
         return str(error)
-    return ", ".join(labels[:SHOWN]) + (", ..." if len(labels) > SHOWN else "")
+    some = ", ".join(labels[:SHOWN]) + (", ..." if len(labels) > SHOWN else "")
+    return f"{some}; for {platforms}"
 
 
 def _used(config_path: Path) -> tuple[dict[str, str], str]:

@@ -163,7 +163,12 @@ def test_a_model_that_was_never_fused_cannot_be_taken_apart() -> None:
     [
         pytest.param(raw_detector("yolov5", labels=1), "yolov8", "shape", id="other-kind"),
         pytest.param(raw_classifier(), "yolov5", "3 axes, not 2", id="classifier"),
-        pytest.param(raw_detector("yolov5", opset=NEWEST_OPSET + 1), "yolov5", "opset 22: export", id="too-new"),
+        pytest.param(
+            raw_detector("yolov5", opset=NEWEST_OPSET + 1),
+            "yolov5",
+            "opset 22: export",
+            id="too-new",
+        ),
     ],
 )
 def test_what_cannot_be_fused_is_refused_with_a_reason(model, kind, message) -> None:
