@@ -7,6 +7,7 @@ import json
 import multiprocessing
 import os
 import signal
+import sys
 from collections.abc import Iterator
 from ctypes import c_long
 from dataclasses import dataclass, field, replace
@@ -137,6 +138,7 @@ def _prepare(drawn: "Synchronized[int]", folder: Path | None) -> None:
     global _drawn  # noqa: PLW0603 - a pool hands a shared counter to its processes only here
     _drawn = drawn
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends its processes
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # and they take half a clip with them
     cv2.setNumThreads(1)
     _pictures[:] = photographs(folder, "judge")
 
@@ -194,11 +196,13 @@ def main(
     ffmpeg()  # said before the work, not after it
     photographs(folder, "judge")
     out.mkdir(parents=True, exist_ok=True)
-    drawn = multiprocessing.Value(c_long, 0)
+    # Forked children would inherit OpenCV's threads in whatever state they are: started anew.
+    spawn = multiprocessing.get_context("spawn")
+    drawn = spawn.Value(c_long, 0)
     work = partial(write, out=out, seed=seed, seconds=seconds, only=labels)
     columns = (*Progress.get_default_columns()[:-1], TimeRemainingColumn(), TimeElapsedColumn())
     with (
-        multiprocessing.Pool(min(processes, clips), _prepare, (drawn, folder)) as pool,
+        spawn.Pool(min(processes, clips), _prepare, (drawn, folder)) as pool,
         Progress(*columns) as progress,
     ):
         task = progress.add_task("Drawing clips", total=clips * round(seconds * FPS))

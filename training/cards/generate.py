@@ -6,6 +6,7 @@
 import json
 import multiprocessing
 import os
+import signal
 from functools import partial
 from pathlib import Path
 
@@ -71,8 +72,9 @@ def write_scene(index: int, *, seed: int, out: Path) -> int:
     return count
 
 
-def prepare(folder: Path | None, side: Side) -> None:
+def _prepare(folder: Path | None, side: Side) -> None:
     """Read the photographs of a process that draws scenes, and keep it to one thread."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends its processes
     cv2.setNumThreads(1)
     _photographs[:] = photographs(folder, side)
 
@@ -112,7 +114,9 @@ def main(
             (out / path).mkdir(parents=True, exist_ok=True)
     photographs(folder, side)  # a wrong folder is said here, once
     work = partial(write_scene, seed=seed, out=out)
-    with multiprocessing.Pool(processes, prepare, (folder, side)) as pool:
+    # Forked children would inherit OpenCV's threads in whatever state they are: started anew.
+    spawn = multiprocessing.get_context("spawn")
+    with spawn.Pool(processes, _prepare, (folder, side)) as pool:
         drawn = pool.imap_unordered(work, range(first, first + scenes), chunksize=8)
         cut = sum(track(drawn, "Drawing scenes", total=scenes))
     data = {"path": str(out.resolve()), "train": "images/train", "val": "images/val"}
