@@ -10,6 +10,7 @@ from detector_svc.service import Service
 from detector_svc.spool import Spool
 from secondlook.adapters.bus import Bus
 from secondlook.adapters.frames import FrameReader
+from secondlook.adapters.ownership import owned
 from secondlook.adapters.triton import Triton
 from secondlook.config import Config
 from secondlook.service import Context, launch
@@ -22,6 +23,11 @@ async def serve(config: Config, context: Context) -> None:
     """Build the detector and let it work until it is cancelled."""
     # Several frames are fitted at once already, and the models want the cores too.
     cv2.setNumThreads(1)
+    async with owned(config.detector.spool.directory, "detector.spool.directory", "detector"):
+        await _serve(config, context)
+
+
+async def _serve(config: Config, context: Context) -> None:
     settings = config.detector.spool
     spool = Spool(settings.directory, settings.max_mb * MB, config.classifier.hold_s)
     server = config.triton

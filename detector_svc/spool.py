@@ -10,6 +10,7 @@ up where needed so that they only grow: their order is the order of sending.
 import errno
 import itertools
 import logging
+import os
 import re
 import threading
 import time
@@ -20,6 +21,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from secondlook.adapters.ownership import make_private, private_file
 from secondlook.errors import ConfigError
 from secondlook.messages import Crop, TrackEnded
 
@@ -143,8 +145,10 @@ class Spool:
         path = self._directory / camera / f"{sequence:020d}-{zlib.crc32(payload):08x}.json"
         part = path.with_suffix(".part")
         try:
-            path.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
-            part.write_bytes(payload)
+            make_private(path.parent)
+            opened = private_file(str(part), os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+            with os.fdopen(opened, "wb") as file:
+                file.write(payload)
             part.rename(path)
         except OSError as error:
             self._complain(error)
@@ -210,7 +214,7 @@ class Spool:
     def _load(self) -> None:
         """Take up what an earlier life left."""
         try:
-            self._directory.mkdir(mode=0o750, parents=True, exist_ok=True)
+            make_private(self._directory)
             for folder in self._directory.iterdir():
                 if _CAMERA.fullmatch(folder.name) and folder.is_dir():
                     for path in sorted(folder.iterdir()):

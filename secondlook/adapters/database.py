@@ -5,7 +5,7 @@ WAL with `synchronous=FULL`: what `write` has returned from survives a kill and 
 
 import asyncio
 import contextlib
-import fcntl
+import errno
 import logging
 import os
 import sqlite3
@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self, TypeVar
 
-from secondlook.errors import DatabaseError
+from secondlook.adapters.ownership import FILE_MODE, lock, make_private, private_file
+from secondlook.errors import ConfigError, DatabaseError
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
@@ -27,6 +28,11 @@ BUSY_MS = 5000
 """How long to wait for another process, such as a backup, that holds the database."""
 WAL_BYTES = 16_000_000
 """The write-ahead log is cut back to this after a checkpoint."""
+_UNUSABLE = {
+    *(errno.EACCES, errno.EPERM, errno.EROFS, errno.ELOOP),
+    *(errno.ENOTDIR, errno.EISDIR, errno.EEXIST),
+}
+"""What another path mends, and waiting does not."""
 
 
 @dataclass(slots=True)
@@ -65,8 +71,8 @@ class Database:
         """Open the file.
 
         Raises:
-            DatabaseError: It cannot be opened, is no database, comes from a newer version, or
-                another process uses it.
+            ConfigError: Another process uses it, or this user may not.
+            DatabaseError: It cannot be opened, is no database, or comes from a newer version.
         """
         try:
             await self._in_thread(self._open)
@@ -109,8 +115,12 @@ class Database:
 
     def _open(self) -> None:
         try:
-            self._path.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
+            make_private(self._path.parent)
             self._lock = self._take()
+            # Made before SQLite makes it; what lies beside it (the log) takes its mode.
+            os.close(private_file(str(self._path), os.O_RDWR | os.O_CREAT))
+            with contextlib.suppress(PermissionError):  # somebody else's, who lets us write to it
+                self._path.chmod(FILE_MODE)
             self._connection = sqlite3.connect(
                 self._path, isolation_level=None, check_same_thread=False
             )
@@ -130,24 +140,20 @@ class Database:
                 "begin with an empty one, or restore it from a backup"
             ) from error
         except OSError as error:
-            raise DatabaseError(
+            kind = ConfigError if error.errno in _UNUSABLE else DatabaseError
+            raise kind(
                 f"classifier.database: {self._path} cannot be opened ({error.strerror}); give a "
                 "path that this user may write to"
             ) from error
 
     def _take(self) -> int:
-        lock = os.open(
-            self._path.with_name(self._path.name + ".lock"), os.O_RDWR | os.O_CREAT, 0o640
-        )
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            os.close(lock)
-            raise DatabaseError(
+            return lock(self._path.with_name(self._path.name + ".lock"))
+        except BlockingIOError:
+            raise ConfigError(
                 f"classifier.database: {self._path} is in use by another classifier; stop it, or "
                 "give this one a path of its own"
             ) from None
-        return lock
 
     def _migrate(self, connection: sqlite3.Connection) -> None:
         [done] = connection.execute("PRAGMA user_version").fetchone()

@@ -7,19 +7,18 @@ its pixels for as long as it holds the array, also when the file is gone meanwhi
 
 import contextlib
 import errno
-import fcntl
 import math
 import mmap
 import os
 import re
 import stat
-import time
 from collections import deque
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from secondlook.adapters.ownership import lock, make_private, private_file
 from secondlook.errors import ConfigError, FrameExpired, StoreFull, StoreTooSmall
 from secondlook.messages import FrameRef
 
@@ -181,11 +180,11 @@ def sweep(directory: Path) -> int:
             if not _CAMERA.fullmatch(folder.name) or not (folder / LOCK).is_file():
                 continue
             with contextlib.suppress(ConfigError, OSError):
-                lock = _take(directory, folder.name, wait_s=0)
+                held = _take(directory, folder.name, wait_s=0)
                 try:
                     removed += _remove_leftovers(folder)
                 finally:
-                    os.close(lock)
+                    os.close(held)
     return removed
 
 
@@ -193,29 +192,17 @@ def _take(directory: Path, camera: str, wait_s: float = LOCK_WAIT_S) -> int:
     """Make the camera's folder ours alone; return the open lock, which dies with its owner."""
     folder = directory / camera
     try:
-        # Private: pictures of people's homes. The group is for containers with other users.
-        directory.mkdir(mode=0o750, parents=True, exist_ok=True)
-        folder.mkdir(mode=0o750, exist_ok=True)
+        make_private(folder)  # pictures of people's homes
         if folder.is_symlink():
             raise ConfigError(f"frames.directory: {folder} is a link; remove it")
-        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
-        lock = os.open(folder / LOCK, flags, 0o640)
+        return lock(folder / LOCK, wait_s)
+    except BlockingIOError:
+        raise ConfigError(
+            f"frames.directory: another producer writes frames of camera {camera} into "
+            f"{directory}; stop it, or give this one a folder of its own"
+        ) from None
     except OSError as error:
         raise ConfigError(f"frames.directory: {folder}: {error.strerror}") from error
-    deadline = time.monotonic() + wait_s
-    while True:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            if time.monotonic() < deadline:
-                time.sleep(0.05)
-                continue
-            os.close(lock)
-            raise ConfigError(
-                f"frames.directory: another producer writes frames of camera {camera} into "
-                f"{directory}; stop it, or give this one a folder of its own"
-            ) from None
-        return lock
 
 
 def _remove_leftovers(folder: Path) -> int:
@@ -226,7 +213,7 @@ def _remove_leftovers(folder: Path) -> int:
 
 
 def _write_file(path: Path, image: NDArray[np.uint8]) -> None:
-    file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o640)
+    file = private_file(str(path), os.O_WRONLY | os.O_CREAT | os.O_EXCL)
     try:
         left = image.data.cast("B")
         while left:

@@ -174,14 +174,14 @@ class FullDisk:
 
     def __init__(self, monkeypatch) -> None:
         self.full = True
-        really = Path.write_bytes
+        really = spool_module.private_file
 
-        def write(path: Path, data: bytes) -> int:
+        def opened(path: str, flags: int) -> int:
             if self.full:
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-            return really(path, data)
+            return really(path, flags)
 
-        monkeypatch.setattr(Path, "write_bytes", write)
+        monkeypatch.setattr(spool_module, "private_file", opened)
 
 
 def test_a_full_disk_is_counted_and_nothing_is_lost_while_we_live(

@@ -5,12 +5,15 @@ import sqlite3
 import subprocess
 import sys
 import threading
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from secondlook.adapters import database as database_module
+from secondlook.adapters import ownership
 from secondlook.adapters.database import Database
-from secondlook.errors import DatabaseError
+from secondlook.errors import ConfigError, DatabaseError
 
 TABLE = ("CREATE TABLE note (id INTEGER PRIMARY KEY, text TEXT)",)
 
@@ -125,14 +128,15 @@ async def test_rubbish_in_place_of_the_database_is_refused_with_a_sentence(tmp_p
 
 async def test_a_path_that_cannot_be_written_is_refused_with_a_sentence(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(DatabaseError, match="may write to"):
+    with pytest.raises(ConfigError, match="may write to"):
         async with Database(tmp_path / "file" / "a", TABLE):
             pass
 
 
-async def test_two_processes_cannot_use_one_database(tmp_path: Path) -> None:
+async def test_two_processes_cannot_use_one_database(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(database_module, "lock", partial(ownership.lock, wait_s=0.1))
     async with Database(tmp_path / "a", TABLE):
-        with pytest.raises(DatabaseError, match="another classifier"):
+        with pytest.raises(ConfigError, match="another classifier"):
             async with Database(tmp_path / "a", TABLE):
                 pass
     async with Database(tmp_path / "a", TABLE):

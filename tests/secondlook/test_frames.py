@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 import signal
+import stat
 import subprocess
 import threading
 import time
@@ -182,9 +183,8 @@ def test_a_full_tmpfs_drops_the_frame_and_leaves_no_half_of_it(small_tmpfs) -> N
 
 def test_folders_and_frames_are_private(store) -> None:
     FrameWriter(store, "yard", 10 * SIZE).write(ref_of(1), picture(1))
-    assert store.stat().st_mode & 0o777 & ~0o750 == 0
-    assert (store / "yard").stat().st_mode & 0o777 & ~0o750 == 0
-    assert (store / "yard" / "yard-1.bgr").stat().st_mode & 0o777 & ~0o640 == 0
+    assert {stat.S_IMODE(path.stat().st_mode) for path in (store, store / "yard")} == {0o700}
+    assert {stat.S_IMODE(path.stat().st_mode) for path in (store / "yard").iterdir()} == {0o600}
 
 
 def _write_for_ever(store: Path, started) -> None:

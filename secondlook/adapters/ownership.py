@@ -1,0 +1,103 @@
+"""Folders and files of one user and, while it runs, of one process. Knows nothing of their content.
+
+Everything that may show people, or says what they did, is made with mode 0700 and 0600 whatever
+the umask: a group is wider than anyone remembers, and services in containers share one user.
+Folders that exist are left as they are: they may be somebody's, or a volume with rules of its own.
+"""
+
+import asyncio
+import contextlib
+import errno
+import fcntl
+import os
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+from secondlook.errors import ConfigError
+
+FOLDER_MODE, FILE_MODE = 0o700, 0o600
+WAIT_S = 8.0
+"""A predecessor that was told to stop drains for 5 s."""
+_LOOK_EVERY_S = 0.05
+
+
+def make_private(folder: Path) -> None:
+    """Make a folder, and those above it that are missing, for its owner alone.
+
+    Raises:
+        OSError: It cannot be made.
+    """
+    missing = []
+    above = folder
+    while not above.exists() and above != above.parent:
+        missing.append(above)
+        above = above.parent
+    for each in reversed(missing):
+        each.mkdir(mode=FOLDER_MODE, exist_ok=True)
+    folder.mkdir(mode=FOLDER_MODE, exist_ok=True)  # says what is wrong where it is no folder
+
+
+def private_file(path: str, flags: int) -> int:
+    """Open a file, if need be made for its owner alone; links are not followed."""
+    return os.open(path, flags | os.O_CLOEXEC | os.O_NOFOLLOW, FILE_MODE)
+
+
+def lock(path: Path, wait_s: float = WAIT_S) -> int:
+    """Lock a folder, or a file, made if missing; return what to close. Dying unlocks it too.
+
+    Raises:
+        BlockingIOError: Another process holds it, also after `wait_s`.
+        OSError: It cannot be opened.
+    """
+    # A folder needs no file of its own: it can be locked on a full disk.
+    flags = os.O_RDONLY | os.O_DIRECTORY if path.is_dir() else os.O_RDWR | os.O_CREAT
+    opened = private_file(str(path), flags)
+    deadline = time.monotonic() + wait_s
+    while True:
+        try:
+            fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() < deadline:
+                time.sleep(_LOOK_EVERY_S)
+                continue
+            os.close(opened)
+            raise
+        except OSError:
+            os.close(opened)
+            raise
+        return opened
+
+
+@contextlib.asynccontextmanager
+async def owned(folder: Path, key: str, what: str) -> AsyncIterator[None]:
+    """Make a folder and keep it for this process.
+
+    Args:
+        folder: The folder.
+        key: Of the configuration, that says where it is.
+        what: The kind of process that may be there already, for instance `detector`.
+
+    Raises:
+        ConfigError: Another process holds it, or it cannot be used.
+    """
+    try:
+        make_private(folder)
+        held = await asyncio.to_thread(lock, folder)
+    except BlockingIOError:
+        raise ConfigError(
+            f"{key}: {folder} is in use by another {what}; stop it, or give this one a folder of "
+            "its own"
+        ) from None
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO):
+            # Not even the folder can be made now: who works without it says so.
+            yield
+            return
+        raise ConfigError(
+            f"{key}: {folder}: {error.strerror}; give a folder that the {what} may write to"
+        ) from error
+    try:
+        yield
+    finally:
+        os.close(held)
