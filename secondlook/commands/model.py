@@ -46,7 +46,7 @@ def list_command(*, repository: Path | None, config_path: Path) -> None:
     models = models_in(folder)
     console = Console()
     table = Table(title=str(folder), title_justify="left", box=None, pad_edge=False)
-    for column in ("model", "kind", "labels", "input", "answers", "MB", "used as"):
+    for column in ("model", "kind", "labels", "input", "answers", "MB", "in use"):
         number = column in ("labels", "MB")
         table.add_column(column, justify="right" if number else "left", no_wrap=True)
     for model in models:
@@ -72,7 +72,7 @@ def _row(model: Model, used: Mapping[str, str]) -> Iterator[str]:
         yield f"{spec.input.datatype} {width}x{height}"
         yield spec.parameters.output or ""
     yield f"{model.size / 1e6:.1f}"
-    yield used.get(model.name, "")
+    yield "yes" if model.name in used else ""
 
 
 def _said(model: Model) -> str:

@@ -40,9 +40,9 @@ class Model:
 
     @property
     def configs(self) -> dict[str, Path]:
-        """Its configurations by platform, the default one among them."""
+        """Its configurations by platform; "" is config.pbtxt, for platforms without their own."""
         found = {path.stem: path for path in sorted((self.folder / "configs").glob("*.pbtxt"))}
-        return {DEFAULT: self.folder / "config.pbtxt"} | found
+        return {"": self.folder / "config.pbtxt"} | found
 
     def spec(self, platform: str = "") -> ModelSpec:
         """Return how the services would see it.
@@ -53,8 +53,7 @@ class Model:
         Raises:
             ModelMismatch: The configuration is missing, or cannot be used.
         """
-        path = self.configs[platform] if platform else self.folder / "config.pbtxt"
-        return spec_of(read_config(path), version=self.version.name)
+        return spec_of(read_config(self.configs[platform]), version=self.version.name)
 
     @property
     def weights(self) -> str:
@@ -66,7 +65,8 @@ class Model:
     @property
     def platforms(self) -> list[str]:
         """The platforms that it has both a configuration and files for."""
-        return [name for name in self.configs if not self.missing(name)]
+        names = [name for name in self.configs if name] or [DEFAULT]
+        return [name for name in names if not self.missing(name)]
 
     def missing(self, platform: str) -> list[str]:
         """Return the files that a platform would look for in vain."""
@@ -128,7 +128,7 @@ def faults(model: Model) -> Iterator[str]:
             continue
         if name != model.name:
             yield f"{path.relative_to(model.folder)} says name {name!r}: write {model.name!r}"
-        yield from _label_faults(model, platform, spec)
+        yield from _label_faults(model, path, spec)
     try:
         missing = model.missing(DEFAULT)
     except ModelMismatch:
@@ -137,10 +137,10 @@ def faults(model: Model) -> Iterator[str]:
         yield f"{model.version} lacks {', '.join(missing)}: add the model again"
 
 
-def _label_faults(model: Model, platform: str, spec: ModelSpec) -> Iterator[str]:
+def _label_faults(model: Model, path: Path, spec: ModelSpec) -> Iterator[str]:
     labels, listed = list(spec.parameters.labels or ()), model.labels_file
     if listed is not None and listed != labels:
         yield (
-            f"labels.txt has {len(listed)} labels and the configuration for {platform} "
+            f"labels.txt has {len(listed)} labels and {path.relative_to(model.folder)} "
             f"{len(labels)}, and they are not the same: correct one"
         )
