@@ -17,10 +17,12 @@ import numpy as np
 
 from training import runs
 from training.calibration import Floats, softmax
-from training.crops import read
+from training.crops import Images, read
 from training.network import WEIGHTS, Model, Module, build, restore
 
 SAVED_MODEL, ONNX = "saved_model", "classifier.onnx"
+PROOF = "proof.npz"
+"""`images` (n, side, side, 3) uint8 RGB and what Keras makes of them: `scores` (n, labels)."""
 MOST_OFF = 1e-4
 """Scores may differ from Keras's by so much."""
 _PICTURES = 10
@@ -31,9 +33,9 @@ class ExportRefused(Exception):
     """The exported model is not the trained one; the message says in what."""
 
 
-def trial_pictures(side: int, crops: Floats | None) -> Floats:
+def trial_pictures(side: int, crops: Images | None) -> Images:
     """Return the pictures to compare on: some real crops, and as many of noise, (n, s, s, 3)."""
-    noise = np.random.default_rng(0).uniform(0, 255, (_PICTURES, side, side, 3)).astype(np.float32)
+    noise = np.random.default_rng(0).integers(0, 256, (_PICTURES, side, side, 3), np.uint8)
     return noise if crops is None else np.concatenate([crops, noise])
 
 
@@ -99,13 +101,15 @@ def onnx_answers(folder: Path) -> Answers:
     return lambda images: np.asarray(session.run(["scores"], {"images": images})[0])
 
 
-def prove(model: Model, divisor: float, folder: Path, pictures: Floats) -> dict[str, float]:
-    """Return how far each exported form is off Keras, at most.
+def prove(model: Model, divisor: float, folder: Path, images: Images) -> dict[str, float]:
+    """Return how far each exported form is off Keras, at most, and write `PROOF`.
 
     Raises:
         ExportRefused: It is too far.
     """
+    pictures = images.astype(np.float32)
     expected = softmax(np.asarray(model.predict_on_batch(pictures), np.float32) / divisor)
+    np.savez_compressed(folder / PROOF, images=images, scores=expected)
     off = {}
     for name, answers in (
         ("the SavedModel", saved_model_answers(folder)), ("the ONNX file", onnx_answers(folder)),
@@ -126,12 +130,12 @@ def export(keras: Module, run: Path, crops: Path | None, opset: int) -> None:
     restore(model, run / WEIGHTS)
     real = None
     if crops is not None:
-        real = read(crops, labels, side).at_most(_PICTURES).images.astype(np.float32)
+        real = read(crops, labels, side).at_most(_PICTURES).images
     with tempfile.TemporaryDirectory(prefix="exporting-", dir=run) as building:
         write(keras, model, divisor, Path(building), opset)
         off = prove(model, divisor, Path(building), trial_pictures(side, real))
         shutil.rmtree(run / SAVED_MODEL, ignore_errors=True)
-        for name in (SAVED_MODEL, ONNX):
+        for name in (SAVED_MODEL, ONNX, PROOF):
             (Path(building) / name).replace(run / name)
     (run / "labels.txt").write_text("\n".join(labels) + "\n")
     for name, most in off.items():

@@ -131,7 +131,7 @@ def install(
             progress("another process is installing Triton: waiting for it")
             fcntl.flock(lock, fcntl.LOCK_EX)
         if not _is_whole(home):
-            what, size = ("Triton with TensorFlow", 350) if tensorflow else ("Triton", 80)
+            what, size = ("Triton with TensorFlow", 400) if tensorflow else ("Triton", 80)
             progress(f"installing {what} into {home.path} (once; about {size} MB to download)")
             if tensorflow:
                 progress("TensorFlow is for the SavedModel alone: an ONNX file needs none of it")
