@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 WAITING = 100
 """Crops that may wait for the disk, a few megabytes; more are dropped and counted."""
 FEEDBACK_WAITING = 1000
-SCAN_EVERY_S = 60.0
+SCAN_EVERY_S = 600.0
 """What `secondlook review` and people change in the folder is seen after this."""
 
 

@@ -71,15 +71,18 @@ def is_known(note: Note, label: str, kept: Iterable[Kept], min_distance: int) ->
     """
     hash_ = int(note.difference_hash, 16)
     for each in kept:
-        if each.note is None or each.note.id == note.id:
-            if each.id == note.id:
-                return True
+        if each.id == note.id:
+            return True
+        if each.note is None or each.hash is None:
+            continue
+        # The cheapest first: there may be thousands.
+        if (each.hash ^ hash_).bit_count() >= min_distance:
             continue
         if note.outcome == "confirmed":
             rival = each.note.outcome == "confirmed" and _of_one_alert(each.note, note)
         else:
             rival = each.by_human or each.label == label
-        if rival and (int(each.note.difference_hash, 16) ^ hash_).bit_count() < min_distance:
+        if rival:
             return True
     return False
 
@@ -99,13 +102,19 @@ def excess(kept: Sequence[Kept], rule: Review, now_ns: int) -> list[Kept]:
         now_ns: Unix time.
     """
     oldest_ns = now_ns - round(rule.days * DAY_NS)
-    count, size = len(kept), sum(each.size for each in kept)
-    going = []
+    going = [each for each in kept if each.kept_ns < oldest_ns and not each.by_human]
+    old = {each.stem for each in going}
+    count = len(kept) - len(going)
+    size = sum(each.size for each in kept) - sum(each.size for each in going)
+    if count <= rule.max_count and size <= rule.max_mb * MB:
+        return going
     for each in sorted(kept, key=lambda each: (each.by_human, each.kept_ns)):
-        too_old = not each.by_human and each.kept_ns < oldest_ns
-        if too_old or count > rule.max_count or size > rule.max_mb * MB:
-            going.append(each)
-            count, size = count - 1, size - each.size
+        if each.stem in old:
+            continue
+        if count <= rule.max_count and size <= rule.max_mb * MB:
+            break
+        going.append(each)
+        count, size = count - 1, size - each.size
     return going
 
 

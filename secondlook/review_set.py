@@ -5,7 +5,7 @@ of a classifier reads. Labels that begin with `_` are none, and no training read
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Literal, Self
 
 from pydantic import Field
@@ -98,21 +98,19 @@ class Kept:
     """Unix time at which its picture was written."""
     note: Note | None
     """None: somebody put a picture there, and no note."""
+    id: str = field(init=False)
+    """The crop's id, or the file's name where there is no note."""
+    by_human: bool = field(init=False)
+    """Whether a human has said what it is."""
+    hash: int | None = field(init=False)
+    """Its difference hash."""
 
-    @property
-    def id(self) -> str:
-        """The crop's id, or the file's name where there is no note."""
-        return self.note.id if self.note else self.stem
-
-    @property
-    def by_human(self) -> bool:
-        """Whether a human has said what it is."""
-        return self.note is None or self.note.labelled_by != "model"
-
-    @property
-    def hash(self) -> int | None:
-        """Its difference hash."""
-        return int(self.note.difference_hash, 16) if self.note else None
+    def __post_init__(self) -> None:
+        # Worked out once: a new crop is compared with thousands of these.
+        note = self.note
+        object.__setattr__(self, "id", note.id if note else self.stem)
+        object.__setattr__(self, "by_human", note is None or note.labelled_by != "model")
+        object.__setattr__(self, "hash", int(note.difference_hash, 16) if note else None)
 
 
 def is_label(name: str) -> bool:

@@ -29,8 +29,8 @@ class ReviewFolder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._notes: dict[Path, tuple[int, Note]] = {}
-        """By path: when it was written, and what it says."""
+        self._notes: dict[tuple[str, str], tuple[int, Note]] = {}
+        """By label and stem: when it was written, and what it says."""
 
     def scan(self) -> list[Kept]:
         """Return every crop, oldest first.
@@ -40,26 +40,28 @@ class ReviewFolder:
         Raises:
             OSError: The folder cannot be read.
         """
-        pictures: dict[Path, os.stat_result] = {}
-        notes: dict[Path, os.stat_result] = {}
-        for path, status in self._files():
-            if path.suffix == PICTURE and status.st_size:
-                pictures[path] = status
-            elif path.suffix == NOTE:
-                notes[path] = status
-        beside = {_note_path(picture) for picture in pictures}
-        strays = {path.name: path for path in notes if path not in beside}
+        pictures: list[tuple[str, str, os.stat_result]] = []
+        notes: dict[tuple[str, str], os.stat_result] = {}
+        for label, name, status in self._files():
+            stem, ending = _split(name)
+            if ending == PICTURE and status.st_size:
+                pictures.append((label, stem, status))
+            elif ending == NOTE:
+                notes[label, stem] = status
+        beside = {(label, stem) for label, stem, _ in pictures}
+        strays = {stem: label for label, stem in notes if (label, stem) not in beside}
         kept = []
-        for picture, status in pictures.items():
-            path = _note_path(picture)
-            note = self._read(path, notes) if path in notes else None
-            if note is None and (stray := strays.get(path.name)):
-                path, found = stray, self._read(stray, notes)
-                note = found and found.model_copy(update={"labelled_by": "review"})
-            size = status.st_size + (notes[path].st_size if path in notes else 0)
-            label, stem = picture.parent.name, picture.name.removesuffix(PICTURE)
+        for label, stem, status in pictures:
+            note, written = None, notes.get((label, stem))
+            if written is not None:
+                note = self._read(label, stem, written)
+            elif stem in strays:
+                written = notes[strays[stem], stem]
+                note = self._read(strays[stem], stem, written)
+                note = note and note.model_copy(update={"labelled_by": "review"})
+            size = status.st_size + (written.st_size if written else 0)
             kept.append(Kept(label, stem, size, status.st_mtime_ns, note))
-        self._notes = {path: known for path, known in self._notes.items() if path in notes}
+        self._notes = {key: known for key, known in self._notes.items() if key in notes}
         return sorted(kept, key=lambda each: (each.kept_ns, each.stem))
 
     def picture(self, kept: Kept) -> Path:
@@ -117,30 +119,31 @@ class ReviewFolder:
         Raises:
             OSError: The folder cannot be read.
         """
-        names = {path for path, _ in self._files()}
-        stems = {path.name for path in names if path.suffix == PICTURE}
+        found = list(self._files())
+        stems = {_split(name)[0] for _, name, _ in found if name.endswith(PICTURE)}
         before_s = time.time() - LEFTOVER_S
-        for path, status in self._files():
-            alone = path.suffix == NOTE and path.with_name(path.stem + PICTURE).name not in stems
-            if (path.suffix == PART or alone) and status.st_mtime < before_s:
-                path.unlink(missing_ok=True)
+        for label, name, status in found:
+            stem, ending = _split(name)
+            alone = ending == NOTE and stem not in stems
+            if (ending == PART or alone) and status.st_mtime < before_s:
+                (self.path / label / name).unlink(missing_ok=True)
 
-    def _files(self) -> Iterator[tuple[Path, os.stat_result]]:
-        """Yield our own files with their status; links and other names are not ours."""
+    def _files(self) -> Iterator[tuple[str, str, os.stat_result]]:
+        """Yield label, name and status of our own files; links and other names are not ours."""
         with contextlib.suppress(FileNotFoundError), os.scandir(self.path) as folders:
             for folder in folders:
                 if is_label(folder.name) and folder.is_dir(follow_symlinks=False):
-                    yield from _files_in(Path(folder.path))
+                    for name, status in _files_in(folder.path):
+                        yield folder.name, name, status
 
-    def _read(self, path: Path, notes: dict[Path, os.stat_result]) -> Note | None:
-        written_ns = notes[path].st_mtime_ns
-        known = self._notes.get(path)
-        if known is None or known[0] != written_ns:
+    def _read(self, label: str, stem: str, written: os.stat_result) -> Note | None:
+        known = self._notes.get((label, stem))
+        if known is None or known[0] != written.st_mtime_ns:
             try:
-                known = written_ns, Note.decode(path.read_bytes())
+                note = Note.decode(self._file(label, stem, NOTE).read_bytes())
             except (Unreadable, OSError):
                 return None
-            self._notes[path] = known
+            known = self._notes[label, stem] = written.st_mtime_ns, note
         return known[1]
 
     def _make(self, label: str) -> None:
@@ -155,18 +158,18 @@ class ReviewFolder:
         return self.path / label / f"{stem}{ending}"
 
 
-def _files_in(folder: Path) -> Iterator[tuple[Path, os.stat_result]]:
+def _files_in(folder: str) -> Iterator[tuple[str, os.stat_result]]:
     with contextlib.suppress(FileNotFoundError), os.scandir(folder) as files:
         for file in files:
             with contextlib.suppress(FileNotFoundError):
                 status = file.stat(follow_symlinks=False)
-                stem = Path(file.name).stem.removesuffix(PICTURE).removesuffix(NOTE)
-                if stat.S_ISREG(status.st_mode) and is_stem(stem):
-                    yield Path(file.path), status
+                if stat.S_ISREG(status.st_mode) and is_stem(file.name):
+                    yield file.name, status
 
 
-def _note_path(picture: Path) -> Path:
-    return picture.with_name(picture.name.removesuffix(PICTURE) + NOTE)
+def _split(name: str) -> tuple[str, str]:
+    stem, dot, ending = name.rpartition(".")
+    return stem, dot + ending
 
 
 def _pretty(note: Note) -> bytes:
