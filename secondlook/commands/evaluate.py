@@ -286,7 +286,7 @@ async def _evaluate(job: Job, wish: Wish, folder: Path, recorder: Recorder) -> b
             try:
                 services = ["classifier"] if job.images else ["classifier", "detector"]
                 await start_all(stack, wish, job.console, services=services)
-                models = await describe(stack, wish.config)
+                models = await describe(stack, wish.config, job.mode)
                 recorder.write(started(job.mode, job.parallel, wish.config, models, job.point))
                 began_s = time.monotonic()
                 await _play(job, player, bus, stack, folder)
@@ -302,6 +302,10 @@ async def _evaluate(job: Job, wish: Wish, folder: Path, recorder: Recorder) -> b
                     {name: url for name, url in stack.metrics.items() if name != "producers"}
                 )
             player.lost.update(services_lost)
+            for name, count in stack.supervisor.starts.items():
+                # The producers are started for each wave; anything else died in between.
+                if name != "producers" and count > 1:
+                    player.lost[f"restarts of {name}"] = count - 1
             if bus.stats.dropped_in:
                 player.lost["evaluate: messages"] = bus.stats.dropped_in
             recorder.write(

@@ -164,8 +164,8 @@ class Player:
             watched.over = True
 
 
-async def describe(stack: Stack, config: Config) -> tuple[ModelSpec, ModelSpec]:
-    """Return the detector's and the classifier's model as they are served.
+async def describe(stack: Stack, config: Config, mode: Mode) -> tuple[ModelSpec | None, ModelSpec]:
+    """Return the detector's (where it is used) and the classifier's model as they are served.
 
     Raises:
         ModelMismatch: One is missing, or cannot be used.
@@ -174,10 +174,10 @@ async def describe(stack: Stack, config: Config) -> tuple[ModelSpec, ModelSpec]:
     triton = Triton(stack.triton.url, deadline_s=config.triton.deadline_s, shared_memory="off")
     try:
         d, c = config.detector, config.classifier
-        return (
-            await triton.describe(d.model, d.version, d.parameters, "boxes"),
-            await triton.describe(c.model, c.version, c.parameters, "labels"),
-        )
+        classifier = await triton.describe(c.model, c.version, c.parameters, "labels")
+        if mode == "images":
+            return None, classifier
+        return await triton.describe(d.model, d.version, d.parameters, "boxes"), classifier
     finally:
         await triton.close()
 
@@ -186,7 +186,7 @@ def started(
     mode: Mode,
     parallel: int,
     config: Config,
-    models: tuple[ModelSpec, ModelSpec],
+    models: tuple[ModelSpec | None, ModelSpec],
     point: float | None,
 ) -> record.Started:
     """Return the record's first line.
@@ -199,7 +199,7 @@ def started(
         point: `detector.min_score` as it would be without `--min-score`.
     """
     detector, classifier = models
-    own = detector.parameters.min_score
+    own = detector.parameters.min_score if detector else None
     own = DEFAULT_MIN_SCORE if own is None else own
     normal = own if point is None else point
     played = config.detector.min_score
@@ -213,7 +213,7 @@ def started(
         relook_s=config.detector.relook_s,
         min_score=normal if played is None else played,
         operating_point=normal,
-        detector=f"{detector.name} {detector.version}",
+        detector=f"{detector.name} {detector.version}" if detector else "none",
         classifier=f"{classifier.name} {classifier.version}",
         parameters=classifier.parameters,
     )

@@ -222,8 +222,6 @@ def frames(measures: Measures) -> Share:
     announced = sum(len(clip.frames) for clip in clips)
     # The pace may fall one frame short of what a clip's length promises.
     unsent = sum(max(0, clip.played.expected - len(clip.frames) - 1) for clip in clips)
-    if not measures.run.complete:
-        unsent = 0  # nobody knows how far it would have come
     if measures.run.started.mode == "realtime":
         # There the detector says once a second how far it has looked; the services count.
         lost = measures.run.finished.lost if measures.run.finished else {}
@@ -231,6 +229,9 @@ def frames(measures: Measures) -> Share:
         unseen = min(announced, sum(by_detector))
     else:
         unseen = announced - sum(len(clip.seen) for clip in clips)
+    if not measures.run.complete:
+        # Nobody knows how far it would have come, and a frame of each was on its way.
+        unsent, unseen = 0, unseen - len(clips)
     return Share(unsent + max(0, unseen), announced + unsent)
 
 

@@ -67,22 +67,22 @@ class Recording:
     """Writes a record as a run would."""
 
     def __init__(self, mode="fast", min_score=0.25, operating_point=0.25, **rule):
-        self.lines: list[Line] = [
-            Started(
-                version="1",
-                at="2026-11-23T09:00:00.000Z",
-                machine="a machine",
-                mode=mode,
-                parallel=1,
-                alerts=Alerts(**rule),
-                relook_s=1.0,
-                min_score=min_score,
-                operating_point=operating_point,
-                detector="yolov5 1",
-                classifier="efficientnet_b0 1",
-                parameters=ModelParameters(labels=LABELS),
-            )
-        ]
+        started = Started(
+            version="1",
+            at="2026-11-23T09:00:00.000Z",
+            machine="a machine",
+            mode=mode,
+            parallel=1,
+            alerts=Alerts(**rule),
+            relook_s=1.0,
+            min_score=min_score,
+            operating_point=operating_point,
+            detector="yolov5 1",
+            classifier="efficientnet_b0 1",
+            parameters=ModelParameters(labels=LABELS),
+        )
+        self.alerts = started.alerts
+        self.lines: list[Line] = [started]
         self._looks = 0
 
     def clip(self, frames=50, camera="yard", truth=None, files=(), path="/clips/yard.mp4"):
@@ -116,7 +116,7 @@ class Recording:
         ref, name = frame(index, camera), f"{camera}-{track}"
         key = f"{name}.{self._looks}"
         self._looks += 1
-        alerts = self.lines[0].alerts.labels
+        alerts = self.alerts.labels
         if outcome is None:
             outcome = "confirmed" if label in alerts and score >= 0.8 else "rejected"
         detected = Detected(model="yolov5", version="1", label="suspect", score=found)
