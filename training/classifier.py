@@ -26,6 +26,7 @@ from training.fitting import FROM_IMAGENET, FROM_NOTHING, Fit, Plan, Stage
 from training.judging import judgement
 from training.network import SIDE, WEIGHTS, Model, Module, build, restore, save
 from training.splits import JUDGED, split
+from training.torch_norm import fuse_norms
 
 
 def keras_module(backend: str | None = None) -> Module:
@@ -136,6 +137,8 @@ def main() -> None:
 @click.option("--side", default=SIDE, show_default=True, help="Pixels of the model's input.")
 @click.option("--seed", default=1, show_default=True)
 @click.option("--mixed", is_flag=True, help="bfloat16 arithmetic, for GPUs that have it.")
+@click.option("--processes", default=0, show_default=True,
+              help="Make batches in so many processes, for GPUs; 0: in threads.")  # fmt: skip
 @click.option("--check/--no-check", default=True, help="Look for duplicates first.")
 def train(
     *,
@@ -156,6 +159,7 @@ def train(
     side: int,
     seed: int,
     mixed: bool,
+    processes: int,
     check: bool,
 ) -> None:
     """Train on class folders and write weights, metrics and what they came from."""
@@ -182,7 +186,7 @@ def train(
     runs.write(folder, runs.CONFIG, {**options, "labels": labels, "alerting": alerting,
                "train": trained.balance(), "judge_crops": judging.balance()})  # fmt: skip
     runs.write(folder, runs.ENVIRONMENT, runs.environment(keras))
-    plan = Plan(stages, seconds, epochs, batch, stretch, patience, seed)
+    plan = Plan(stages, seconds, epochs, batch, stretch, patience, seed, processes)
     fit = _fit(keras, model, plan, folder, (trained, judging), started=start is not None)
     _conclude(folder, model, judging, list(alerting), fit.history)
 
@@ -192,6 +196,7 @@ def _begin(
 ) -> Model:
     """Return the model with the weights that the training starts from."""
     model = build(keras, len(labels), side=side)
+    fuse_norms(keras, model)
     try:
         if start:
             restore(model, start)

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from classifier_svc import preprocess
+from training.feeding import can_feed, feed
 from training.network import spec
 from training.splits import recording_of
 
@@ -195,8 +196,13 @@ def shares(labels: Sequence[str]) -> list[float]:
     return [(1 - _EMPTY_SHARE) / (len(labels) - 1)] * (len(labels) - 1) + [_EMPTY_SHARE]
 
 
-def batches(crops: Crops, size: int, *, seed: int) -> Generator[tuple[Images, Indices]]:
-    """Yield varied batches for ever, the labels in fixed shares, made ahead by threads."""
+def batches(
+    crops: Crops, size: int, *, seed: int, processes: int = 0
+) -> Generator[tuple[Images, Indices]]:
+    """Yield varied batches for ever, the labels in fixed shares.
+
+    They are made ahead by so many processes, or by threads if that is 0; they are the same.
+    """
     count = len(crops.labels)
     groups = [np.flatnonzero(crops.truth == index) for index in range(count)]
     chances = shares(crops.labels)
@@ -207,6 +213,9 @@ def batches(crops: Crops, size: int, *, seed: int) -> Generator[tuple[Images, In
         picked = np.array([groups[label][random.integers(len(groups[label]))] for label in labels])
         return vary(random, crops.images[picked]), labels
 
+    if processes and can_feed():
+        yield from feed(make, (size, *crops.images.shape[1:]), processes)
+        return
     workers = max(2, (os.cpu_count() or 2) - 2)
     pool = ThreadPoolExecutor(workers)
     try:

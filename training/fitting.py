@@ -50,6 +50,8 @@ class Plan:
     patience: int
     """Stretches without a better judgement that end a stage; 0: none does."""
     seed: int
+    processes: int = 0
+    """So many make batches ahead; 0: threads do, which is enough without a GPU."""
 
 
 def rate_at(part: float, highest: float) -> float:
@@ -151,7 +153,7 @@ class Fit:
         before = until - stage.part
         self.best.since = 0
         self.model.fit(
-            batches(train, size, seed=plan.seed),
+            batches(train, size, seed=plan.seed, processes=plan.processes),
             steps_per_epoch=stretch,
             epochs=10**6,
             shuffle=False,
