@@ -241,7 +241,7 @@ def _wish(
     ours = [f"classifier.max_waiting={MOST_WAITING}"]
     if job.mode != "realtime":
         # A frame is late only where the machine is slow, and then it is to be seen all the same.
-        ours += ["detector.seen_every_s=0", "detector.max_age_ms=60000"]
+        ours += ["detector.seen_every_s=0", "detector.max_age_ms=60000", "classifier.hold_s=1800"]
         ours.append(f"detector.in_flight={max(normal.detector.in_flight, job.parallel)}")
     if min_score is not None:
         ours.append(f"detector.min_score={min_score}")
