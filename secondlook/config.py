@@ -67,6 +67,12 @@ class Tls(Section):
     key_file: LocalPath | None = None
     """The key of `cert_file`."""
 
+    @model_validator(mode="after")
+    def _key_has_a_certificate(self) -> Self:
+        if self.key_file is not None and self.cert_file is None:
+            raise ValueError("key_file is given without cert_file")
+        return self
+
 
 class Mqtt(Section):
     """The broker."""
@@ -89,6 +95,12 @@ class Mqtt(Section):
     """The broker calls a silent service offline after one and a half times this."""
     client_prefix: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,40}$")] = "secondlook"
     """Begins the client ids; change it when two installations share a broker."""
+
+    @model_validator(mode="after")
+    def _password_has_a_user(self) -> Self:
+        if self.password is not None and self.username is None:
+            raise ValueError("a password is given without a username")
+        return self
 
 
 class TritonServer(Section):

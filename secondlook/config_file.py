@@ -78,7 +78,7 @@ def load(path: Path, overrides: Sequence[str] = ()) -> Config:
         text = _read(path)
         tree, mistakes = _parse(text, path)
         for override in overrides:
-            _apply(tree, override)
+            mistakes += _apply(tree, override, path)
     except _Mistakes as found:
         raise ConfigError(_sentence(path, found.said)) from None
     try:
@@ -111,34 +111,43 @@ def _read(path: Path) -> str:
 
 
 def _parse(text: str, path: Path) -> tuple[dict[str, Any], list[str]]:
-    loader = _Loader(text)
-    loader.base = path.absolute().parent
-    loader.mistakes = []
     try:
-        tree = loader.get_single_data()
+        tree, mistakes = _data(text, path)
     except (yaml.YAMLError, RecursionError, ValueError) as error:
         # str(error) of a MarkedYAMLError repeats the line, which may hold a secret.
         mark = getattr(error, "problem_mark", None)
         where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
         problem = getattr(error, "problem", None) or "it cannot be understood"
         raise _Mistakes([f"{where}this is not YAML: {problem}"]) from None
-    finally:
-        loader.dispose()
     if tree is None:
         tree = {}
     if not isinstance(tree, dict):
         raise _Mistakes(["it must be a mapping of sections such as cameras:"])
-    return tree, loader.mistakes
+    return tree, mistakes
 
 
-def _apply(tree: dict[str, Any], override: str) -> None:
+def _data(text: str, path: Path) -> tuple[Any, list[str]]:
+    """Return YAML as data, and what is wrong with its secrets."""
+    loader = _Loader(text)
+    loader.base = path.absolute().parent
+    loader.mistakes = []
+    try:
+        return loader.get_single_data(), loader.mistakes
+    finally:
+        loader.dispose()
+
+
+def _apply(tree: dict[str, Any], override: str, file: Path) -> list[str]:
     path, equals, text = override.partition("=")
     keys = path.split(".")
     if not equals or not all(keys):
         raise _Mistakes([f"--set {path}: write it as key.subkey=value"])
+    if _is_open_secret(keys[-1], text):
+        advice = "give a password as !env NAME or !file PATH"
+        raise _Mistakes([f"--set {path}: others can read what stands on command lines; {advice}"])
     try:
-        value = yaml.safe_load(text)
-    except yaml.YAMLError:
+        value, mistakes = _data(text, file)
+    except (yaml.YAMLError, RecursionError, ValueError):
         raise _Mistakes([f"--set {path}: the value is not YAML"]) from None
     at: Any = tree
     for key in keys[:-1]:
@@ -148,6 +157,14 @@ def _apply(tree: dict[str, Any], override: str) -> None:
         if not isinstance(at, dict):
             raise _Mistakes([f"--set {path}: {key} has no keys below it"])
     at[keys[-1]] = value
+    return mistakes
+
+
+def _is_open_secret(key: str, text: str) -> bool:
+    """Tell whether a value of the command line holds a password as it is."""
+    if key == "password":
+        return not text.strip().startswith(("!env ", "!file ")) and text.strip() != "null"
+    return bool(re.search(r"password\s*:\s*(?!!env|!file|null)|//[^/\s]*@", text))
 
 
 def _explain(error: ValidationError) -> list[str]:
@@ -155,8 +172,12 @@ def _explain(error: ValidationError) -> list[str]:
 
 
 def _line(mistake: ErrorDetails) -> str:
+    loc = [str(part) for part in mistake["loc"]]
+    # What people wrote stays, whatever it looks like: a camera's name, and a key that is not ours.
+    theirs = {1} if loc[:1] == ["cameras"] else set()
+    theirs |= {len(loc) - 1} if mistake["type"] == "extra_forbidden" else set()
     # Pydantic puts `[key]` and the branches of a union into the path; people did not write them.
-    path = [str(p) for p in mistake["loc"] if not re.search(r"[\[-]", str(p))]
+    path = [p for at, p in enumerate(loc) if at in theirs or not re.search(r"[\[-]", p)]
     where = ".".join(path) or "the file"
     match mistake["type"]:
         case "extra_forbidden":

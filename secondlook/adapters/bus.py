@@ -14,6 +14,7 @@ from functools import partial
 from typing import Any, Self, TypeVar
 
 from secondlook import topics
+from secondlook.adapters import tls
 from secondlook.adapters.connection import (
     MQTT_3,
     MQTT_5,
@@ -26,7 +27,7 @@ from secondlook.adapters.connection import (
 from secondlook.adapters.subscriptions import Delivery, Subscription
 from secondlook.backoff import Backoff
 from secondlook.config import Mqtt
-from secondlook.errors import NotConnected, Unreadable
+from secondlook.errors import ConfigError, NotConnected, Unreadable
 from secondlook.messages import DeadLetter, moment_of
 from secondlook.topics import Topic
 
@@ -56,7 +57,7 @@ class Bus:
     """A connection to the broker that comes back by itself.
 
     Use it as an async context manager: it connects in the background and never raises
-    because the broker is away.
+    because the broker is away; a ConfigError if the files for TLS cannot be used.
 
     Args:
         mqtt: Where the broker is.
@@ -85,6 +86,10 @@ class Bus:
         return self._connection is not None and self._connection.alive
 
     async def __aenter__(self) -> Self:
+        if self._mqtt.tls is not None:
+            tls.context(self._mqtt.tls)
+        elif self._mqtt.password is not None and not tls.is_loopback(self._mqtt.host):
+            log.warning("the password for the broker travels unencrypted; set mqtt.tls")
         self._keeper = asyncio.create_task(self._keep_connected(), name="bus")
         return self
 
@@ -174,8 +179,8 @@ class Bus:
                 async with self._opened(self._protocol) as connection:
                     backoff.reset()
                     await self._live(connection)
-            except (NotConnected, OSError, TimeoutError, ValueError) as error:
-                self._complain(str(error) or type(error).__name__)
+            except (NotConnected, ConfigError, OSError, TimeoutError, ValueError) as error:
+                self._complain(tls.explain(error, self._mqtt))
             await asyncio.sleep(backoff.next_s())
 
     async def _agreed_protocol(self) -> Version:

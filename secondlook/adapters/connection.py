@@ -8,7 +8,6 @@ import asyncio
 import contextlib
 import logging
 import socket
-import ssl
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,7 +19,8 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
-from secondlook.config import Mqtt, Tls
+from secondlook.adapters import tls
+from secondlook.config import Mqtt
 from secondlook.errors import NotConnected
 
 log = logging.getLogger(__name__)
@@ -97,6 +97,7 @@ class Connection:
         """Done with the reason when the connection has gone."""
         self._outgoing: dict[int, asyncio.Future[None] | None] = {}
         self._subscribing: dict[int, asyncio.Future[None]] = {}
+        self._refusals: set[str] = set()
         self._backlog = 0
         self.alive = False
         """Whether the broker has accepted us and has not gone since."""
@@ -137,6 +138,7 @@ class Connection:
             plain: Ask for nothing: no properties, which only MQTT 5 brokers understand.
 
         Raises:
+            ConfigError: The files for TLS cannot be used.
             NotConnected: The broker refused us.
             OSError: There is no broker, or its certificate is wrong.
             TimeoutError: It did not answer.
@@ -148,7 +150,7 @@ class Connection:
             asked.MaximumPacketSize = MAX_PACKET_BYTES
             wishes = {"clean_start": not self._persistent, "properties": asked}
         if self._mqtt.tls is not None:
-            self.client.tls_set_context(_tls_context(self._mqtt.tls))
+            self.client.tls_set_context(tls.context(self._mqtt.tls))
         address = (self._mqtt.host, self._mqtt.port, self._mqtt.keepalive_s)
         async with asyncio.timeout(2 * CONNECT_TIMEOUT_S):
             await asyncio.to_thread(self.client.connect, *address, **wishes)
@@ -167,7 +169,7 @@ class Connection:
         self.alive = False
         if not self.closed.done():
             self.closed.set_result(why)
-        _refuse(self._accepted, why)
+        _refuse(self._accepted, f"it hung up before it answered; {tls.hint(self._mqtt)}")
         for waiter in [*self._outgoing.values(), *self._subscribing.values()]:
             _refuse(waiter, f"the broker went away: {why}")
         self._outgoing.clear()
@@ -242,6 +244,9 @@ class Connection:
         waiter = self._outgoing.pop(mid, None)
         if reason.is_failure:
             _refuse(waiter, f"the broker refused the message: {reason}")
+            if waiter is None and str(reason) not in self._refusals:
+                self._refusals.add(str(reason))
+                log.warning("the broker refuses messages: %s; check its access rules", reason)
         elif waiter is not None and not waiter.done():
             waiter.set_result(None)
 
@@ -258,13 +263,6 @@ def _refuse(waiter: asyncio.Future[None] | None, why: str) -> None:
     if waiter is not None and not waiter.done():
         waiter.set_exception(NotConnected(why))
         waiter.exception()  # Nobody may be waiting, which is no reason for asyncio to complain.
-
-
-def _tls_context(tls: Tls) -> ssl.SSLContext:
-    context = ssl.create_default_context(cafile=tls.ca_file)
-    if tls.cert_file:
-        context.load_cert_chain(tls.cert_file, tls.key_file)
-    return context
 
 
 def _properties(packet: int) -> Properties:

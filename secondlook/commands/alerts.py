@@ -51,6 +51,7 @@ def command(
     config_path: Path,
     broker: str | None,
     root: str,
+    login: options.Login,
     since: datetime | None,
     as_json: bool,
     count: int | None,
@@ -64,7 +65,7 @@ def command(
       secondlook alerts
       secondlook alerts --since 15m --json | jq .label
     """
-    mqtt = options.broker_of(config_path, broker, root)
+    mqtt = options.broker_of(config_path, broker, root, login)
     options.run(_alerts(mqtt, since, Console(), as_json, count))
 
 

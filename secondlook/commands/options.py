@@ -2,14 +2,18 @@
 
 import asyncio
 import json
+import os
 import signal
 from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, fields
+from functools import wraps
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
+from pydantic import SecretStr, ValidationError
 
-from secondlook.config import Mqtt
+from secondlook.config import Mqtt, Tls
 from secondlook.config_file import load
 from secondlook.errors import ConfigError
 from secondlook.local.folders import folder_of, is_held
@@ -41,9 +45,75 @@ MODELS = click.option(
 )
 
 
+PASSWORD = "SECONDLOOK_MQTT_PASSWORD"  # noqa: S105 - the name of a variable
+"""In the environment: others can read what stands on command lines."""
+_FILE = click.Path(path_type=Path, dir_okay=False, exists=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """How to enter the broker, where the command line says it."""
+
+    user: str | None = None
+    password_file: Path | None = None
+    ca_file: Path | None = None
+    cert_file: Path | None = None
+    key_file: Path | None = None
+
+    def applied(self, mqtt: Mqtt) -> Mqtt:
+        """Return the broker with this login in place of its own, as far as it is given.
+
+        Raises:
+            ConfigError: The parts do not make a whole.
+        """
+        password = _password(self.password_file)
+        username = self.user or mqtt.username
+        if password is not None and username is None:
+            raise ConfigError("the broker's password is given without a user: --user NAME")
+        changes: dict[str, Any] = {}
+        if username is not None:
+            changes["username"] = username
+        if password is not None or self.user is not None:
+            # Never the configured password of somebody else.
+            changes["password"] = password
+        files = {"ca_file": self.ca_file, "cert_file": self.cert_file, "key_file": self.key_file}
+        given = {key: path for key, path in files.items() if path is not None}
+        if given:
+            known = mqtt.tls.model_dump() if mqtt.tls else {}
+            try:
+                changes["tls"] = Tls.model_validate(known | given)
+            except ValidationError:
+                raise ConfigError("--key-file needs --cert-file") from None
+        return mqtt.model_copy(update=changes)
+
+
+def _password(file: Path | None) -> SecretStr | None:
+    if file is None:
+        found = os.environ.get(PASSWORD)
+        return SecretStr(found) if found else None
+    try:
+        return SecretStr(file.read_text(encoding="utf-8").rstrip("\r\n"))
+    except (OSError, UnicodeDecodeError):
+        raise ConfigError(f"--password-file {file}: it cannot be read as text") from None
+
+
 def to_broker(function: F) -> F:
-    """Add the options that say which broker to talk to."""
+    """Add the options that say which broker to talk to; the command gets a `login` of them."""
+
+    @wraps(function)
+    def with_login(**given: Any) -> Any:  # noqa: ANN401 - whatever the command takes and returns
+        login = Login(**{field.name: given.pop(field.name) for field in fields(Login)})
+        return function(login=login, **given)
+
+    command: Any = with_login
     for option in (
+        click.option("--key-file", type=_FILE, help="The key of --cert-file."),
+        click.option("--cert-file", type=_FILE, help="A certificate in place of a password."),
+        click.option(
+            "--ca-file", type=_FILE, help="Encrypt; this authority signed the broker's certificate."
+        ),
+        click.option("--password-file", type=_FILE, help=f"Or give the password in ${PASSWORD}."),
+        click.option("--user", envvar="SECONDLOOK_MQTT_USER", help="The broker's user."),
         click.option("--root", default="secondlook", show_default=True, help="With --broker."),
         click.option(
             "--broker",
@@ -52,26 +122,29 @@ def to_broker(function: F) -> F:
         ),
         CONFIG,
     ):
-        function = option(function)
-    return function
+        command = option(command)
+    return command  # type: ignore[no-any-return]
 
 
-def broker_of(config_path: Path, broker: str | None, root: str) -> Mqtt:
+def broker_of(config_path: Path, broker: str | None, root: str, login: Login | None = None) -> Mqtt:
     """Return the broker that the options mean.
 
-    A running `secondlook up` of the same configuration has its own broker, and wins.
+    A running `secondlook up` of the same configuration has its own broker, and wins. A login of
+    the command line wins over that of the configuration.
 
     Raises:
         ConfigError: Neither a broker nor a usable configuration is given.
     """
+    login = login or Login()
     if broker is not None:
         host, colon, port = broker.rpartition(":")
         try:
-            return (
+            given = (
                 Mqtt(host=host, port=int(port), root=root) if colon else Mqtt(host=port, root=root)
             )
         except ValueError:
             raise ConfigError(f"--broker {broker}: write it as HOST or HOST:PORT") from None
+        return login.applied(given)
     if not config_path.exists():
         raise ConfigError(f"there is no {config_path}; give --config FILE or --broker HOST:PORT")
     mqtt = load(config_path).mqtt
@@ -80,7 +153,7 @@ def broker_of(config_path: Path, broker: str | None, root: str) -> Mqtt:
         where = json.loads((running / WHERE).read_text(encoding="utf-8"))
         own = {"host": where["host"], "port": where["port"], "tls": None}
         return mqtt.model_copy(update=own)
-    return mqtt
+    return login.applied(mqtt)
 
 
 def run(work: Coroutine[Any, Any, T]) -> T | None:

@@ -24,7 +24,13 @@ KEY = "test_alert"
 @click.option("--camera", help="Default: the first of the configuration.")
 @click.option("--label", help="Default: the first alert label.")
 def command(
-    config_path: Path, broker: str | None, root: str, camera: str | None, label: str | None
+    *,
+    config_path: Path,
+    broker: str | None,
+    root: str,
+    login: options.Login,
+    camera: str | None,
+    label: str | None,
 ) -> None:
     """Send a marked alert the whole way and time it.
 
@@ -34,7 +40,7 @@ def command(
     \b
       secondlook test-alert --camera front_door
     """
-    mqtt = options.broker_of(config_path, broker, root)
+    mqtt = options.broker_of(config_path, broker, root, login)
     if camera is None:
         if broker is not None and not config_path.exists():
             raise ConfigError("say which camera with --camera NAME")

@@ -25,7 +25,14 @@ REFRESH_S = 0.25
 @click.command(name="watch")
 @options.to_broker
 @click.option("--seconds", type=click.FloatRange(min=0.1), help="End after this long.")
-def command(config_path: Path, broker: str | None, root: str, seconds: float | None) -> None:
+def command(
+    *,
+    config_path: Path,
+    broker: str | None,
+    root: str,
+    login: options.Login,
+    seconds: float | None,
+) -> None:
     """Show cameras, services and looks live.
 
     In a terminal it is a view that renews itself; into a pipe it prints plain lines. Ctrl-C
@@ -35,7 +42,7 @@ def command(config_path: Path, broker: str | None, root: str, seconds: float | N
       secondlook watch                              the running `secondlook up` of config.yaml
       secondlook watch --broker 192.0.2.5:1883      any other
     """
-    mqtt = options.broker_of(config_path, broker, root)
+    mqtt = options.broker_of(config_path, broker, root, login)
     options.run(_watch(mqtt, Console(), seconds))
 
 

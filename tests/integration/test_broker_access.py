@@ -3,7 +3,6 @@
 import contextlib
 import socket
 import ssl
-import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -12,11 +11,11 @@ from pathlib import Path
 import paho.mqtt.client as paho
 import pytest
 from click.testing import CliRunner
-from paho.mqtt.enums import CallbackAPIVersion
 
 from secondlook import access, topics
 from secondlook.cli import main
-from tests.integration.broker_fixtures import MOSQUITTO, free_port, wait_until_answers
+from tests.integration.broker_fixtures import MOSQUITTO
+from tests.integration.secured_broker import Secured
 
 pytestmark = [
     pytest.mark.integration,
@@ -24,61 +23,6 @@ pytestmark = [
 ]
 LEVELS = {"camera": "door", "label": "gun", "service": "other", "client": "me", "key": "armed"}
 NAMES = [user.name for user in access.USERS]
-
-
-class Secured:
-    """A mosquitto with the files of `secondlook broker-config`."""
-
-    def __init__(self, folder: Path, *options: str) -> None:
-        self.folder, self.port = folder, free_port()
-        told = ["--out", str(folder), "--mounted", ".", "--host", "127.0.0.1"]
-        done = CliRunner().invoke(main, ["broker-config", *told, f"--port={self.port}", *options])
-        assert done.exit_code == 0, done.output
-        self.said = done.output
-        conf = folder / "mosquitto.conf"
-        with conf.open("a") as more:
-            more.write("user root\n")
-        self._process = subprocess.Popen([str(MOSQUITTO), "-c", str(conf)])
-        wait_until_answers(self.port)
-
-    def stop(self) -> None:
-        self._process.terminate()
-        self._process.wait(10)
-
-    def password(self, user: str) -> str:
-        return (self.folder / "passwords" / user).read_text()
-
-    @contextlib.contextmanager
-    def client(
-        self, user: str, password: str | None = None, certificate: str | None = None
-    ) -> Iterator[paho.Client]:
-        client = paho.Client(CallbackAPIVersion.VERSION2, client_id=f"{user}-{time.time_ns()}")
-        if certificate is None:
-            client.username_pw_set(user, password or self.password(user))
-        keys = self.folder / "certificates"
-        client.tls_set(
-            str(keys / "ca.crt"),
-            certfile=str(keys / f"{certificate}.crt") if certificate else None,
-            keyfile=str(keys / f"{certificate}.key") if certificate else None,
-        )
-        answered = threading.Event()
-        reasons: list[str] = []
-
-        def on_connect(_c: object, _u: object, _f: object, reason: object, _p: object) -> None:
-            reasons.append(str(reason))
-            answered.set()
-
-        client.on_connect = on_connect
-        client.connect("127.0.0.1", self.port)
-        client.loop_start()
-        try:
-            assert answered.wait(10), "the broker did not answer"
-            if reasons[0] != "Success":
-                raise PermissionError(reasons[0])
-            yield client
-        finally:
-            client.disconnect()
-            client.loop_stop()
 
 
 @pytest.fixture(scope="module")
