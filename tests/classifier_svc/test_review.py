@@ -150,6 +150,12 @@ def test_what_no_human_has_labelled_goes_after_its_days() -> None:
     assert names(excess(crops, Review(days=1), 3 * DAY_NS)) == [DAY_NS]
 
 
+@pytest.mark.parametrize(("most", "going"), [(2, [1]), (1, [1, 2 * DAY_NS])])
+def test_what_is_too_old_makes_room_and_goes_only_once(most: int, going: list[int]) -> None:
+    crops = [kept("phone", note(n), at=at) for n, at in enumerate((1, 2 * DAY_NS, 3 * DAY_NS))]
+    assert names(excess(crops, Review(days=1.5, max_count=most), 3 * DAY_NS)) == going
+
+
 def behind_an_alert() -> list[Kept]:
     """Two confirmed looks, one before the alert began; a rejected one; another track's."""
     return [
