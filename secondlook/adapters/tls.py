@@ -6,7 +6,7 @@ import ssl
 from secondlook.config import Mqtt, Tls
 from secondlook.errors import ConfigError
 
-_SIGNED_BY_A_STRANGER = {18, 19, 20, 21}
+_SIGNED_BY_A_STRANGER = {7, 18, 19, 20, 21}
 _NOT_YET_VALID, _EXPIRED = 9, 10
 _OTHER_NAME = {62, 64}
 """Of OpenSSL's X509_V_ERR_…, x509_vfy.h."""
@@ -28,6 +28,7 @@ def context(tls: Tls) -> ssl.SSLContext:
     except OSError as error:
         raise ConfigError(_cannot("ca_file", tls.ca_file, error, "a certificate")) from None
     made.minimum_version = ssl.TLSVersion.TLSv1_2
+    made.sslsocket_class = _ClosedWhenRefused
     if tls.cert_file is None:
         return made
     for key, path in (("cert_file", tls.cert_file), ("key_file", tls.key_file or tls.cert_file)):
@@ -49,9 +50,22 @@ def context(tls: Tls) -> ssl.SSLContext:
     return made
 
 
+class _ClosedWhenRefused(ssl.SSLSocket):
+    """Paho leaves a socket whose handshake failed open until Python happens to collect it."""
+
+    def do_handshake(self, block: bool = False) -> None:
+        try:
+            super().do_handshake(block)
+        except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            raise
+        except OSError:
+            self.close()
+            raise
+
+
 def _cannot(key: str, path: object, error: OSError, what: str) -> str:
     if isinstance(error, ssl.SSLError):
-        return f"mqtt.tls.{key}: {path} holds no {what} in PEM form"
+        return f"mqtt.tls.{key}: {path} is not {what} in PEM form"
     return f"mqtt.tls.{key}: {path} cannot be read: {error.strerror}"
 
 
@@ -59,16 +73,17 @@ def explain(error: Exception, mqtt: Mqtt) -> str:
     """Return why there is no connection and what to do about it; never a secret."""
     match error:
         case ssl.SSLCertVerificationError():
-            return _distrust(error, mqtt)
+            said = _distrust(error, mqtt)
         case ssl.SSLError(reason="WRONG_VERSION_NUMBER" | "RECORD_LAYER_FAILURE"):
-            return "it does not speak TLS on this port; check mqtt.port and mqtt.tls"
+            said = "it does not speak TLS on this port; check mqtt.port and mqtt.tls"
+        case ssl.SSLEOFError() | ConnectionResetError() if mqtt.tls is not None:
+            said = "it hung up; does it speak TLS on this port? check mqtt.port and mqtt.tls"
         case ssl.SSLError(reason=str(reason)) if "PROTOCOL" in reason:
-            return "it offers no TLS 1.2 or newer"
-        case ssl.SSLError():
-            return f"no encrypted connection: {error.reason or 'it hung up'}"
+            said = "it offers no TLS 1.2 or newer"
         case OSError(strerror=str(reason)):
-            return reason
-    said = str(error) or "it does not answer"
+            said = reason
+        case _:
+            said = str(error) or "it does not answer"
     advice = next((what for words, what in _CHECK.items() if words in said), "")
     return f"{said}; {advice}" if advice else said
 
