@@ -138,7 +138,7 @@ class Rig:
         """Run it in this process, which starts sooner, until it has said how things stand."""
         handler = logging.FileHandler(self.log)
         logging.getLogger("classifier_svc").addHandler(handler)
-        context = Context("classifier", CollectorRegistry(), Health())
+        self.context = context = Context("classifier", CollectorRegistry(), Health())
         self.task = asyncio.create_task(serve(load(self.config), context))
         self._handler = handler
         await self.until(lambda: len(self.said(topics.COUNTERS)) >= 2 and context.health.ready()[0])
