@@ -20,7 +20,7 @@ from training.evaluate.run import Clip
 from training.evaluate.statistics import Share, precision_recall, quantile
 from training.evaluate.sweeps import Point, by_confirm_score, by_detector_score, by_rule, in_force
 from training.evaluate.targets import targets, warnings
-from training.evaluate.words import counts, facts, number, percent, span
+from training.evaluate.words import counts, facts, many, number, percent, span
 
 OUTCOMES = ("confirmed", "rejected", "uncertain")
 
@@ -48,8 +48,9 @@ def page(measures: Measures, sweeps: Sweeps, folder: Path) -> Page:
     clips = len(measures.materials)
     return Page(
         title="Second Look: evaluation",
-        subtitle=f"{clips} clip{'s' * (clips != 1)}, {span(measures.hours * 3600)}, "
-        f"{found['episodes']} true episodes that should alert, {found['crops']} crops",
+        subtitle=f"{many(clips, 'clip')}, {span(measures.hours * 3600)}, "
+        f"{many(len(measures.told), 'true episode')} that should alert, "
+        f"{many(int(found['crops'] or 0), 'crop')}",
         warnings=warnings(measures),
         tiles=tiles(measures, found),
         blocks=[

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from training.evaluate.measures import Figures, Measures, frames, losses, removal
 from training.evaluate.statistics import Share
-from training.evaluate.words import bounds, counts, number, percent, some
+from training.evaluate.words import bounds, counts, many, number, percent, some
 from training.evaluate.words import losses as lost_words
 
 
@@ -20,6 +20,13 @@ def warnings(measures: Measures) -> list[str]:
             f"{percent(lost.value)} of the frames ({counts(lost)}) were never looked at, "
             f"because this machine could not keep up ({causes}): the figures are worse than the "
             "models are. Play fewer clips at once, or without --realtime."
+        )
+    started = measures.run.started
+    if started.min_score < started.operating_point:
+        said.append(
+            f"Played with min_score {started.min_score:g}, below the operating point "
+            f"{started.operating_point:g}: the figures are of what came at the lower threshold. "
+            "The marked rows and dashed lines show the operating point."
         )
     without = [Path(m.clip.played.path).name for m in measures.materials if not m.clip.played.truth]
     if without:
@@ -57,8 +64,8 @@ def targets(measures: Measures, found: Figures) -> list[tuple[str, str, str, str
          bounds(removed), met(removed.value, 0.90, 1)),
         ("Episodes lost to the second look", "≤ 2 %", percent(lost.value), bounds(lost),
          met(lost.value, 0.02, -1)),
-        ("Alerts per episode", "≤ 1.05", number(new), f"{alerts} for {alerted} episodes",
+        ("Alerts per episode", "≤ 1.05", number(new), f"{alerts} for {many(alerted, 'episode')}",
          met(new, 1.05, -1)),
         ("Alarm delay, median", "≤ 0.5 s", number(delay, " s"),
-         f"{len(delays)} alerts" if delays else "only --realtime tells", met(delay, 0.5, -1)),
+         many(len(delays), "alert") if delays else "only --realtime tells", met(delay, 0.5, -1)),
     ]  # fmt: skip

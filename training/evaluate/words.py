@@ -80,6 +80,11 @@ def facts(run: Run) -> list[tuple[str, str]]:
     return found
 
 
+def many(count: int, word: str) -> str:
+    """Return how many there are, with the word for them."""
+    return f"{count} {word}" if count == 1 else f"{count} {word}s"
+
+
 def losses(lost: dict[str, int]) -> str:
     """Return what was lost, in words."""
     return ", ".join(f"{count} {cause}" for cause, count in sorted(lost.items())) or "nothing"
