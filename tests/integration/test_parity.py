@@ -24,6 +24,18 @@ def both_variants(triton_home, tmp_path_factory):
         yield server
 
 
+async def test_raw_and_fused_answer_the_same_candidates(both_variants):
+    raw, fused = [await parity.candidates(both_variants.url, name) for name in parity.VARIANTS]
+
+    agreements = parity.compare(raw, fused)
+
+    assert set(agreements) == set(parity.SETS)
+    for agreement in agreements.values():
+        assert agreement.compared > 1000
+        assert agreement.box_px <= 0.5
+        assert agreement.score <= 1e-3
+
+
 @pytest.mark.parametrize("variant", parity.VARIANTS)
 async def test_the_detector_finds_what_the_reference_finds(both_variants, variant):
     figures = await parity.measure(both_variants.url, variant)
