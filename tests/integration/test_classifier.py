@@ -55,7 +55,8 @@ async def test_the_snapshot_comes_before_its_alert_and_the_state_after_the_detai
     heard = len(rig.heard)
     await rig.show(RED, RED)
     await rig.until(lambda: rig.said(topics.EVENTS))
-    del rig.heard[:heard]
+    # The states at the start are said twice, and the second time may come late.
+    rig.heard[:] = [each for each in rig.heard[heard:] if each[2] != "OFF"]
     order = rig.order(topics.SNAPSHOTS, topics.ALERTS, topics.LAST, topics.STATE, topics.EVENTS)
     assert order == ["snapshots", "alerts", "last", "state", "events"]
     [snapshot] = rig.said(topics.SNAPSHOTS)
