@@ -208,7 +208,11 @@ def test_a_removed_model_is_gone(repository: Path, tmp_path: Path) -> None:
     importlib.util.find_spec("tensorflow") is None or importlib.util.find_spec("tf2onnx") is None,
     reason="TensorFlow and tf2onnx are not installed (the extra `training`)",
 )
-@pytest.mark.parametrize("ending", [".keras", "_saved_model"])
+@pytest.mark.parametrize(
+    # A Keras file goes by way of a SavedModel, so that the second shows little more.
+    "ending",
+    [".keras", pytest.param("_saved_model", marks=pytest.mark.long)],
+)
 @pytest.mark.timeout(600)
 def test_a_keras_model_with_its_own_normalization_is_taken(tmp_path: Path, ending: str) -> None:
     make = """

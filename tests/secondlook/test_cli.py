@@ -20,7 +20,7 @@ from secondlook.errors import EXIT_CONFIG, ConfigError, InstallError
 from secondlook.local import folders, stack
 
 (VERDICT,) = samples.SAMPLES[topics.VERDICTS.pattern]
-COMMANDS = ["demo", "up", "check", "watch", "alerts", "test-alert", "doctor", "schema"]
+COMMANDS = ["demo", "up", "check", "watch", "alerts", "test-alert", "model", "doctor", "schema"]
 
 
 def call(*arguments: str) -> Result:
