@@ -3,13 +3,13 @@
 A GPU takes thousands of crops a second, and varying one takes a millisecond or two.
 """
 
+import mmap
 import multiprocessing
 import os
 from collections import deque
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from multiprocessing.pool import AsyncResult
-from multiprocessing.shared_memory import SharedMemory
 
 import cv2
 import numpy as np
@@ -21,6 +21,8 @@ Make = Callable[[int], tuple[Images, Indices]]
 """Makes batch number n; every batch has the same shape."""
 
 PROCESSES = max(1, (os.cpu_count() or 2) - 1)
+_PATIENCE_S = 120.0
+"""A batch that takes longer never comes."""
 _AHEAD = 2
 """Batches that each process may be ahead."""
 
@@ -30,7 +32,7 @@ class _Work:
     """What a child has from its parent by the fork alone: nothing of it is sent."""
 
     make: Make
-    slots: list[SharedMemory]
+    slots: list[mmap.mmap]
     shape: tuple[int, ...]
 
 
@@ -53,9 +55,14 @@ def feed(
         processes: So many work at once.
     """
     count = _AHEAD * processes
-    slots = [SharedMemory(create=True, size=int(np.prod(shape))) for _ in range(count)]
+    # Memory without a name: containers often have next to none under /dev/shm.
+    slots = [mmap.mmap(-1, int(np.prod(shape))) for _ in range(count)]
     _work[:] = [_Work(make, slots, shape)]
-    pool = multiprocessing.get_context("fork").Pool(processes, cv2.setNumThreads, (1,))
+    threads = cv2.getNumThreads()
+    # OpenCV's threads do not survive a fork, and a child that waits for them waits for ever.
+    cv2.setNumThreads(1)
+    pool = multiprocessing.get_context("fork").Pool(processes)
+    cv2.setNumThreads(threads)
     try:
         ahead: deque[AsyncResult[Indices]] = deque(
             pool.apply_async(_put, (number, number)) for number in range(count)
@@ -63,21 +70,17 @@ def feed(
         number = count
         while True:
             slot = number % count
-            truth = ahead.popleft().get()
-            view = np.ndarray(shape, np.uint8, slots[slot].buf)
-            yield view.copy(), truth
+            truth = ahead.popleft().get(_PATIENCE_S)
+            yield np.ndarray(shape, np.uint8, slots[slot]).copy(), truth
             ahead.append(pool.apply_async(_put, (number, slot)))
             number += 1
     finally:
         pool.terminate()
         pool.join()
-        for shared in slots:
-            shared.close()
-            shared.unlink()
 
 
 def _put(number: int, slot: int) -> Indices:
     work = _work[0]
     images, truth = work.make(number)
-    np.ndarray(work.shape, np.uint8, work.slots[slot].buf)[:] = images
+    np.ndarray(work.shape, np.uint8, work.slots[slot])[:] = images
     return truth

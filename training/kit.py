@@ -35,6 +35,8 @@ SMALL_SIDE = 128
 """Crops of this size teach the first half of the classifier's training: four times faster."""
 CROPS_SEED = SEED + 1
 HELD_OUT_SCENES = 0.05
+WARM_RATE = 1e-3
+"""The highest learning rate where there are weights to start from."""
 AFTER_TRAINING = 1.0
 """Minutes kept for what comes after the training."""
 
@@ -134,11 +136,11 @@ def _draw(
 
 @main.command()
 @_common
-@click.option("--scenes", default=12_000, show_default=True)
+@click.option("--scenes", default=9000, show_default=True)
 @click.option("--seed", default=2, show_default=True, help="Below 800000: those above judge.")
 @click.option("--negatives", default=8000, show_default=True,
               help="Crops of photographs and vehicles.")  # fmt: skip
-@click.option("--batch", default=256, show_default=True)
+@click.option("--batch", default=512, show_default=True)
 @click.option("--detector", "model", type=_EXISTING, help="Fused; else the one made before.")
 @click.option("--start-classifier", type=_EXISTING, help="Weights (.npz) to start from.")
 @click.option("--mixed/--plain", default=True, help="bfloat16 arithmetic, for GPUs that have it.")
@@ -177,14 +179,14 @@ def classifier(
     steps.do("held-out crops", hold_out)
     _train_classifier(
         steps, crops, held, folder, until=minutes - AFTER_TRAINING, batch=batch,
-        start=start_classifier, mixed=mixed, device=device,
+        start=start_classifier, mixed=mixed, device=device, processes=processes,
     )  # fmt: skip
     _export_classifier(steps, folder, held)
 
 
 def _train_classifier(
     steps: Steps, crops: Path, held: Path, folder: Path, *, until: float, batch: int,
-    start: Path | None, mixed: bool, device: str,
+    start: Path | None, mixed: bool, device: str, processes: int,
 ) -> None:  # fmt: skip
     """Train, first with small crops unless there are weights to start from."""
 
@@ -194,7 +196,9 @@ def _train_classifier(
             "training.classifier", "train", "--crops", crops, "--judge", held, "--out", folder,
             "--labels", ",".join(CLASSES), "--alerting", ",".join(CLASSES[:2]),
             "--minutes", minutes, "--batch", batch, "--side", side, "--no-check",
-            *(["--mixed"] if mixed else []), *(["--start", start] if start else []),
+            "--processes", max(processes - 1, 1), "--stretch", 100, "--patience", 0,
+            *(["--mixed"] if mixed else []),
+            *(["--start", start, "--rate", WARM_RATE] if start else []),
             backend="torch", device=device,
         )  # fmt: skip
 
