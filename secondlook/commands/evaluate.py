@@ -2,48 +2,40 @@
 
 import asyncio
 import importlib.util
-import json
 import logging
-import os
-import subprocess
-import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import click
-import yaml
 from rich.console import Console
 
 from secondlook.adapters.bus import Bus
 from secondlook.commands import options
 from secondlook.commands.closing import dropped
+from secondlook.commands.evaluate_hear import Player, Recorder
 from secondlook.commands.evaluate_images import CAMERA as IMAGES
 from secondlook.commands.evaluate_images import labelled, send_all
 from secondlook.commands.evaluate_plan import Turn, clips, photographs
 from secondlook.commands.evaluate_play import (
     Plan,
-    Player,
-    Recorder,
     describe,
     play_all,
     started,
 )
+from secondlook.commands.evaluate_report import limits, make_report, misses
+from secondlook.commands.evaluate_wish import wish_of
 from secondlook.commands.lines import log_line, show
 from secondlook.commands.starting import start_all
-from secondlook.config_file import load
-from secondlook.errors import ConfigError, InstallError, SecondLookError
+from secondlook.errors import InstallError
 from secondlook.evaluation.record import Finished, Mode
 from secondlook.local.folders import temporary
 from secondlook.local.stack import Stack, Wish, running
 
 INTERRUPTED = 130
 """What shells report for a program that Ctrl-C ended."""
-ROOT = Path(__file__).resolve().parents[2]
 NEEDED = ("matplotlib", "jinja2")
-MOST_WAITING = 100_000
 
 
 @dataclass
@@ -172,7 +164,7 @@ def command(
     Pictures without anything:   secondlook evaluate --photographs holiday/ --min-score 0.05
     """
     _check_what_is_asked(places, images, photos)
-    gates = _gates(fail_under, 1) + _gates(fail_over, -1)
+    gates = limits(fail_under, 1) + limits(fail_over, -1)
     console = Console()
     out.mkdir(parents=True, exist_ok=True)
     with temporary("secondlook-evaluate-") as folder:
@@ -185,8 +177,10 @@ def command(
         job = Job(mode, turns, [], parallel, out, console, verbose, None)
         if images is not None:
             job.mode, job.images = "images", labelled(images)
-        wish = _wish(
-            job,
+        wish, job.point = wish_of(
+            job.mode,
+            [turn.played.camera for turn in turns] or [IMAGES],
+            parallel,
             folder,
             config_path=config_path,
             overrides=overrides,
@@ -201,11 +195,11 @@ def command(
             recorder.close()
     if complete is None:
         raise SystemExit(INTERRUPTED)
-    _report(out)
+    make_report(out)
     if not complete:
         console.print("[yellow]Ended early: the report is about what was played until then.[/]")
         raise SystemExit(INTERRUPTED)
-    if _misses(out, gates, console):
+    if misses(out, gates, console):
         raise SystemExit(1)
 
 
@@ -218,55 +212,6 @@ def _check_what_is_asked(places: Sequence[Path], images: Path | None, photos: Pa
         raise InstallError(
             f"the report needs {' and '.join(missing)}: pip install 'secondlook[evaluate]'"
         )
-
-
-def _wish(
-    job: Job,
-    folder: Path,
-    *,
-    config_path: Path | None,
-    overrides: tuple[str, ...],
-    models: Path | None,
-    triton: str | None,
-    min_score: float | None,
-) -> Wish:
-    """Return what to start: the user's thresholds and our cameras, in folders of our own."""
-    given = _taken_from(config_path, overrides) if config_path else {}
-    names = [turn.played.camera for turn in job.turns] or [IMAGES]
-    cameras = {name: {"source": "synthetic:", "fps": 10} for name in names}
-    path = folder / "config.yaml"
-    path.write_text(yaml.safe_dump({**given, "cameras": cameras}), encoding="utf-8")
-    normal = load(path, overrides)
-    job.point = normal.detector.min_score
-    ours = [f"classifier.max_waiting={MOST_WAITING}"]
-    if job.mode != "realtime":
-        # A frame is late only where the machine is slow, and then it is to be seen all the same.
-        ours += ["detector.seen_every_s=0", "detector.max_age_ms=60000", "classifier.hold_s=1800"]
-        ours.append(f"detector.in_flight={max(normal.detector.in_flight, job.parallel)}")
-    if min_score is not None:
-        ours.append(f"detector.min_score={min_score}")
-    if triton is not None:
-        ours.append(f"triton.url={triton}")
-    every = (*overrides, *ours)
-    return Wish(
-        config_path=path,
-        config=load(path, every),
-        overrides=every,
-        models=models,
-        own_triton=triton is None,
-    )
-
-
-def _taken_from(path: Path, overrides: tuple[str, ...]) -> dict[str, Any]:
-    config = load(path, overrides)
-    taken = config.model_dump(
-        mode="json",
-        include={"alerts", "detector", "classifier", "triton"},
-        # Evaluations must not touch what a running stack keeps.
-        exclude={"detector": {"spool"}, "classifier": {"database"}},
-        exclude_unset=True,
-    )
-    return {section: keys for section, keys in taken.items() if keys}
 
 
 async def _evaluate(job: Job, wish: Wish, folder: Path, recorder: Recorder) -> bool:
@@ -324,53 +269,3 @@ async def _play(job: Job, player: Player, bus: Bus, stack: Stack, folder: Path) 
         return
     plan = Plan(job.turns, job.parallel, folder, gated=job.mode != "realtime")
     await play_all(player, stack, plan, job.console)
-
-
-def _report(out: Path) -> None:
-    """Let the report be made; it is not this process that knows how.
-
-    Raises:
-        SecondLookError: It could not be made.
-    """
-    # Also where the packages come by their path and are not installed.
-    paths = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH", "")]))
-    done = subprocess.run(  # noqa: S603 - our own module
-        [sys.executable, "-m", "training.evaluate", str(out)],
-        env={**os.environ, "PYTHONPATH": paths},
-        check=False,
-    )
-    if done.returncode:
-        raise SecondLookError(
-            f"the report could not be made; the record is whole: "
-            f"{Path(sys.executable).name} -m training.evaluate {out} tries again"
-        )
-
-
-def _gates(said: Sequence[str], sign: int) -> list[tuple[str, float, int]]:
-    gates = []
-    for each in said:
-        name, equals, value = each.partition("=")
-        try:
-            gates.append((name, float(value), sign))
-        except ValueError:
-            equals = ""
-        if not equals:
-            raise ConfigError(f"{each}: write it as FIGURE=VALUE, for instance recall=0.98")
-    return gates
-
-
-def _misses(out: Path, gates: Sequence[tuple[str, float, int]], console: Console) -> bool:
-    """Say which figures are not as wished; return whether any is."""
-    figures = json.loads((out / "report.json").read_text(encoding="utf-8"))["figures"]
-    missed = False
-    for name, wished, sign in gates:
-        if name not in figures:
-            known = ", ".join(figures)
-            raise ConfigError(f"there is no figure {name}; report.json has {known}")
-        value = figures[name]
-        if value is None or (value - wished) * sign < 0:
-            missed = True
-            limit = "at least" if sign > 0 else "at most"
-            shown = "not known" if value is None else f"{value:g}"
-            console.print(f"[bold red]{name} is {shown}, wished {limit} {wished:g}[/]")
-    return missed

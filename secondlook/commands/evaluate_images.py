@@ -12,8 +12,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from secondlook import topics
 from secondlook.adapters.bus import Bus
+from secondlook.commands.evaluate_hear import Player
 from secondlook.commands.evaluate_plan import pictures
-from secondlook.commands.evaluate_play import PATIENCE_S, Player, settle
+from secondlook.commands.evaluate_play import PATIENCE_S, settle
 from secondlook.errors import ConfigError, NotConnected
 from secondlook.evaluation import record
 from secondlook.messages import Box, Crop, Detected, FrameRef

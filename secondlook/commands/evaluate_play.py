@@ -5,34 +5,28 @@ import contextlib
 import os
 import platform
 import time
-from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import yaml
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from secondlook import topics
-from secondlook.adapters.bus import Bus
-from secondlook.adapters.subscriptions import Delivery
 from secondlook.adapters.triton import Triton
 from secondlook.commands.closing import dropped
+from secondlook.commands.evaluate_hear import Player, Watched
 from secondlook.commands.evaluate_plan import Turn, waves
-from secondlook.commands.listening import listen
 from secondlook.config import Config
 from secondlook.errors import NotConnected
 from secondlook.evaluation import record
-from secondlook.evaluation.record import Mode, without_pixels
+from secondlook.evaluation.record import Mode
 from secondlook.local.stack import READY_S, Stack
-from secondlook.local.watching import SECOND
-from secondlook.messages import Alert, Crop, CropMessage, FrameRef, Seen, Verdict, rfc3339
+from secondlook.messages import rfc3339
 from secondlook.model_spec import ModelSpec
 from secondlook.service import VERSION
-from secondlook.topics import OnlineOffline
 
 STARTS_WITHIN_S = 30.0
 STANDS_STILL_S = 60.0
@@ -42,126 +36,6 @@ PATIENCE_S = 20.0
 QUIET_S = 1.0
 """After the last verdict: an alert is on its way for milliseconds."""
 DEFAULT_MIN_SCORE = 0.25
-
-
-class Recorder:
-    """Writes a record: `run.jsonl` and the crops beside it.
-
-    Args:
-        folder: Is made; an earlier record in it is replaced.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        self.path = folder / "run.jsonl"
-        self._crops = folder / "crops"
-        self._crops.mkdir(parents=True, exist_ok=True)
-        for left in self._crops.glob("*.jpg"):
-            left.unlink()
-        self._file: BinaryIO = self.path.open("wb")
-
-    def write(self, line: record.Line) -> None:
-        """Write a line."""
-        self._file.write(line.line())
-
-    def crop(self, crop: Crop) -> None:
-        """Write a crop and its pixels."""
-        picture = self._crops / f"{crop.id}.jpg"
-        picture.write_bytes(crop.jpeg)
-        where = f"{self._crops.name}/{picture.name}"
-        self.write(record.Cropped(crop=without_pixels(crop), picture=where))
-
-    def close(self) -> None:
-        """Finish the file."""
-        self._file.close()
-
-
-@dataclass
-class Watched:
-    """What is heard of one camera while it plays."""
-
-    gate: int | None = None
-    """The writing end of its gate."""
-    frames: int = 0
-    at_s: float = 0.0
-    heard_s: float = 0.0
-    online: bool = False
-    over: bool = False
-
-
-@dataclass
-class Player:
-    """Hears everything and writes it down; opens the gates."""
-
-    recorder: Recorder
-    cameras: dict[str, Watched] = field(default_factory=dict)
-    crops: set[str] = field(default_factory=set)
-    judged: set[str] = field(default_factory=set)
-    alerts: set[tuple[str, int]] = field(default_factory=set)
-    new: int = 0
-    lost: Counter[str] = field(default_factory=Counter)
-    happened: asyncio.Event = field(default_factory=asyncio.Event)
-
-    def listen(self, bus: Bus) -> list[asyncio.Task[None]]:
-        """Hear everything from now on."""
-        return [
-            listen(bus, topics.FRAMES, self._frame),
-            listen(bus, topics.CROPS, self._crop),
-            listen(bus, topics.VERDICTS, self._verdict),
-            listen(bus, topics.ALERTS, self._alert),
-            listen(bus, topics.CAMERA_STATUS, self._status),
-        ]
-
-    @property
-    def waiting(self) -> int:
-        """Crops without a verdict."""
-        return len(self.crops - self.judged)
-
-    def _heard(self, camera: str) -> Watched:
-        watched = self.cameras.setdefault(camera, Watched())
-        watched.heard_s = time.monotonic()
-        self.happened.set()
-        return watched
-
-    def _frame(self, delivery: Delivery[FrameRef]) -> None:
-        frame = delivery.message
-        watched = self._heard(frame.camera)
-        watched.frames += 1
-        watched.at_s = frame.media_ns / SECOND
-        self.recorder.write(record.Announced(frame=frame))
-
-    def _crop(self, delivery: Delivery[CropMessage]) -> None:
-        message = delivery.message
-        watched = self._heard(message.camera)
-        if not isinstance(message, Crop):
-            if isinstance(message, Seen) and watched.gate is not None:
-                with contextlib.suppress(BlockingIOError):
-                    os.write(watched.gate, b".")
-            self.recorder.write(record.Marked(marker=message))
-        elif message.id not in self.crops:
-            self.crops.add(message.id)
-            self.recorder.crop(message)
-
-    def _verdict(self, delivery: Delivery[Verdict]) -> None:
-        verdict = delivery.message
-        self._heard(verdict.camera)
-        if verdict.id not in self.judged:
-            self.judged.add(verdict.id)
-            self.recorder.write(record.Judged(verdict=verdict))
-
-    def _alert(self, delivery: Delivery[Alert]) -> None:
-        alert = delivery.message
-        if (alert.id, alert.sequence) in self.alerts:
-            return
-        self.alerts.add((alert.id, alert.sequence))
-        self.new += alert.event == "new"
-        self.recorder.write(record.Alerted(alert=alert, received_ns=delivery.received_ns))
-
-    def _status(self, delivery: Delivery[OnlineOffline]) -> None:
-        watched = self._heard(delivery.levels["camera"])
-        if delivery.message == "online":
-            watched.online = True
-        elif watched.online:
-            watched.over = True
 
 
 async def describe(stack: Stack, config: Config, mode: Mode) -> tuple[ModelSpec | None, ModelSpec]:

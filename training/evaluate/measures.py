@@ -178,6 +178,7 @@ def figures(measures: Measures) -> Figures:
         "decision_p50_s": quantile(decisions, 0.5),
         "decision_p95_s": quantile(decisions, 0.95),
         "crops": len(measures.seen) + measures.unclear,
+        **_verdicts(measures),
         "false_crops": removed.whole,
         "false_crops_removed": removed.value,
         "true_crops": confirmed.whole,
@@ -190,6 +191,11 @@ def figures(measures: Measures) -> Figures:
         "frames": frames(measures).whole,
         "frames_lost": frames(measures).part,
     }
+
+
+def _verdicts(measures: Measures) -> Figures:
+    said = Counter(look.verdict.outcome for m in measures.materials for look in m.clip.looks)
+    return {name: said[name] for name in ("confirmed", "rejected", "uncertain")}
 
 
 def removal(measures: Measures) -> Share:
