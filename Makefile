@@ -5,7 +5,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all check schema lock clean
+.PHONY: help demo test test-all check fuzz schema lock clean
 .DELETE_ON_ERROR:
 
 VENV := .venv
@@ -13,6 +13,9 @@ BIN := $(VENV)/bin
 # The first of these that really runs and can make an environment. Triton needs 3.11 or 3.12.
 PYTHON ?= $(shell requirements/find-python)
 SOURCE ?=
+FUZZ := .cache/fuzz
+SECONDS ?= 60
+TARGETS ?= messages config stores model_outputs pictures
 PYTEST := $(BIN)/pytest
 CODE := secondlook producers detector_svc classifier_svc training tests \
 	$(sort $(dir $(wildcard benchmarks/*.py examples/*.py)))
@@ -40,6 +43,12 @@ check: $(VENV)/.dev ## style and types, as everywhere in the project
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy $(CODE)
 
+fuzz: $(FUZZ)/.ready ## look for inputs that break it, SECONDS=60 for each of the targets; TARGETS="…"
+	@for target in $(TARGETS); do \
+	  printf '\033[1m==> fuzzing %s for %s s\033[0m\n' $$target $(SECONDS); \
+	  $(FUZZ)/bin/python -m tests.fuzz $$target $(SECONDS) runs/fuzz/$$target; \
+	done
+
 schema: $(VENV)/.dev ## write the contract (JSON Schemas, AsyncAPI, samples) anew
 	$(BIN)/secondlook schema
 
@@ -48,6 +57,15 @@ lock: $(VENV)/.dev ## choose new versions of the dependencies and write their ha
 
 clean: ## remove the environment and what tools left; keeps the cache with Triton
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache *.egg-info
+
+# An environment of its own: the fuzzer has wheels for Linux on x86-64 alone.
+$(FUZZ)/.ready: requirements/services.txt requirements/fuzz.txt
+	@test -n "$(PYTHON)" || { requirements/find-python --explain; exit 1; }
+	$(say) "installing the services' libraries and atheris, a fuzzer, into $(FUZZ) (once, a minute)"
+	@$(PYTHON) -m venv $(FUZZ)
+	@$(FUZZ)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes \
+	  -r requirements/services.txt -r requirements/fuzz.txt
+	@touch $@
 
 $(BIN)/python:
 	@test -n "$(PYTHON)" || { requirements/find-python --explain; exit 1; }

@@ -190,7 +190,7 @@ class Outbox:
             NotConnected: The broker went away; the client asks again.
             DatabaseError: They cannot be read.
         """
-        since_ns = round(request.since.timestamp() * 1000) * 1_000_000
+        since_ns = request.since_ns
         kept_ns = self._now_ns() - self._replay_ns
         last = 0
         while True:

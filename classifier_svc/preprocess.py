@@ -109,7 +109,8 @@ def decode(values: NDArray[Any], spec: ModelSpec) -> list[Mapping[str, float] | 
             f"the classifier {spec.name} answered {list(values.shape)}; "
             f"expected one row of {len(labels)} values per crop"
         )
-    rows = values.astype(np.float64)
+    with np.errstate(invalid="ignore"):  # a signalling NaN is found in the next line
+        rows = values.astype(np.float64)
     usable: NDArray[np.bool_] = np.asarray(np.isfinite(rows).all(axis=1))
     if spec.parameters.output == "logits":
         shifted = np.where(usable[:, None], rows, 0.0)

@@ -137,7 +137,7 @@ class Head:
 
     def _yolov5(self, output: NDArray[Any], min_score: float) -> Decoded:
         """Read rows of centre x, centre y, width, height, objectness, one score per label."""
-        if output.shape[1] != 5 + len(self.labels):
+        if output.ndim != 2 or output.shape[1] != 5 + len(self.labels):  # noqa: PLR2004 - a table
             raise ValueError("another number of columns")
         objectness = output[:, 4]
         # Most rows are background: a score never exceeds its objectness unless a number is broken.
@@ -148,7 +148,7 @@ class Head:
 
     def _yolov8(self, output: NDArray[Any], min_score: float) -> Decoded:
         """Read columns of centre x, centre y, width, height, one score per label."""
-        if output.shape[0] != 4 + len(self.labels):
+        if output.ndim != 2 or output.shape[0] != 4 + len(self.labels):  # noqa: PLR2004 - a table
             raise ValueError("another number of rows")
         best = output[4:].max(axis=0)
         chosen = ~(best < min_score)

@@ -54,9 +54,12 @@ class _Loader(yaml.SafeLoader):
         """Build a mapping, and note keys that stand twice: YAML would keep the last in silence."""
         seen: set[str] = set()
         for key, _ in node.value:
+            # Lists and mappings as keys are refused below.
+            if not isinstance(key, yaml.ScalarNode):
+                continue
             if key.value in seen:
                 self.mistakes.append(f"{self._where(key)}: {key.value} stands here a second time")
-            seen.add(str(key.value))
+            seen.add(key.value)
         return super().construct_mapping(node, deep)
 
 

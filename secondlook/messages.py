@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import (
+    AfterValidator,
     AwareDatetime,
     BaseModel,
     BeforeValidator,
@@ -56,7 +57,20 @@ def from_base64(value: object) -> object:
         raise ValueError(f"not base64: {error}") from error
 
 
-Time = Annotated[AwareDatetime, PlainSerializer(rfc3339, return_type=str, when_used="json")]
+def within_calendar(moment: datetime) -> datetime:
+    """Refuse a moment that has no date in UTC: year 1 in the east, year 9999 in the west."""
+    try:
+        moment.astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError("lies beyond the calendar") from error
+    return moment
+
+
+Time = Annotated[
+    AwareDatetime,
+    AfterValidator(within_calendar),
+    PlainSerializer(rfc3339, return_type=str, when_used="json"),
+]
 Base64 = Annotated[
     bytes,
     BeforeValidator(from_base64),
@@ -103,7 +117,11 @@ class Message(Part):
 def summarise(error: ValidationError) -> str:
     """Return the first mistakes of a validation in one line, without the values."""
     mistakes = error.errors(include_url=False, include_context=False, include_input=False)
-    said = [f"{'.'.join(map(str, m['loc'])) or 'message'}: {m['msg']}" for m in mistakes[:3]]
+    # A key of a message is a part of `loc`, its `schema` of `msg`: anyone's, and of any length.
+    said = [
+        f"{'.'.join(str(part)[:40] for part in m['loc']) or 'message'}: {m['msg'][:200]}"
+        for m in mistakes[:3]
+    ]
     return "; ".join([*said, f"and {len(mistakes) - 3} more"] if len(mistakes) > 3 else said)  # noqa: PLR2004 - three are enough to find it
 
 
@@ -422,6 +440,11 @@ class Replay(Message):
     since: Time
     client: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
     """A name of your choice; the answer comes on `replayed/<client>`."""
+
+    @property
+    def since_ns(self) -> int:
+        """`since` as Unix nanoseconds, as far as an integer of 64 bits reaches."""
+        return min(max(0, round(self.since.timestamp() * 1000) * 1_000_000), 2**63 - 1)
 
 
 class ReplayEnd(Message):

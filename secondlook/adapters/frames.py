@@ -151,8 +151,10 @@ class FrameReader:
         Raises:
             FrameExpired: The frame is gone, or what lies in its place is not that frame.
         """
+        # O_NONBLOCK: a pipe in a frame's place would keep the reader waiting for ever.
+        flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
         try:
-            file = os.open(_path(self._directory, ref), os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+            file = os.open(_path(self._directory, ref), flags)
         except OSError as error:
             raise FrameExpired(f"{ref.id} is gone: {error.strerror}") from error
         try:

@@ -166,3 +166,16 @@ def test_two_labels_with_one_slug_are_refused() -> None:
     check_slugs(["small gun", "big gun"])
     with pytest.raises(ValueError, match="Small gun and small_gun share"):
         check_slugs(["Small gun", "small_gun"])
+
+
+def test_a_camera_with_a_dash_and_a_key_with_a_bracket_are_named_as_they_were_written(
+    tmp_path: Path,
+) -> None:
+    said = mistakes(
+        tmp_path, "cameras: {front-door: {source: 'synthetic:'}}\nno[pe: 1\n? [a, list]\n: 2\n"
+    )
+    assert "unhashable key" in said
+
+    said = mistakes(tmp_path, "cameras: {front-door: {source: 'synthetic:'}}\nno[pe: 1\n")
+    assert "cameras.front-door: a camera's name is made of a-z, 0-9 and _" in said
+    assert "no[pe: there is no such key" in said

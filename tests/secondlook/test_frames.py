@@ -284,3 +284,13 @@ def test_readers_under_stress_see_the_right_picture_or_none(store) -> None:
     stop.set()
     thread.join(10)
     assert (wrong, right) == (0, 200)
+
+
+@pytest.mark.timeout(10)
+def test_a_pipe_in_place_of_a_frame_keeps_nobody_waiting(tmp_path: Path) -> None:
+    ref = ref_of(1)
+    (tmp_path / ref.camera).mkdir()
+    os.mkfifo(tmp_path / ref.camera / f"{ref.id}.bgr")
+
+    with pytest.raises(FrameExpired):
+        FrameReader(tmp_path).read(ref)

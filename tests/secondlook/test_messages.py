@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from secondlook import messages as m
+from secondlook import topics
 from secondlook.errors import Unreadable
 from secondlook.samples import ALERT, CROP, FRAME
 
@@ -122,3 +123,22 @@ def test_the_mistakes_of_a_message_are_summed_up_in_one_line() -> None:
 def test_any_bytes_are_a_message_or_unreadable(payload: bytes) -> None:
     with pytest.raises(Unreadable):
         m.Crop.decode(payload)
+
+
+@pytest.mark.parametrize("since", ["0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z"])
+def test_a_replay_since_any_moment_fits_into_the_database(since: str) -> None:
+    asked = m.Replay.decode(f'{{"since": "{since}", "client": "me"}}')
+
+    assert 0 <= asked.since_ns < 2**63
+
+
+@pytest.mark.parametrize("since", ["0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59"])
+def test_a_moment_without_a_date_in_utc_is_unreadable(since: str) -> None:
+    with pytest.raises(Unreadable, match="beyond the calendar"):
+        m.Replay.decode(f'{{"since": "{since}", "client": "me"}}')
+
+
+def test_a_reason_repeats_neither_a_long_key_nor_a_long_schema() -> None:
+    with pytest.raises(Unreadable) as caught:
+        topics.CROPS.decode(b'{"schema": "%s"}' % (b"x" * 5000), {"camera": "a"})
+    assert len(str(caught.value)) < 500
