@@ -8,7 +8,7 @@ import time
 from producers.metrics import Metrics
 from producers.process import CaptureProcess
 from producers.reports import Captured, Complaint, Counted, Impossible, Opened, Order, Report
-from producers.sources import parse
+from producers.sources import Command, parse, redact
 from producers.statuses import Statuses
 from producers.watch import Watch
 from secondlook import topics
@@ -57,7 +57,11 @@ def orders_of(config: Config) -> list[Order]:
     mistakes = []
     for name, camera in config.cameras.items():
         try:
-            parse(camera.address())
+            found = parse(camera.address())
+            if isinstance(found, Command) and any(redact(a) != a for a in found.arguments):
+                log.warning(
+                    "camera %s: its command holds a login, which others can read (ps)", name
+                )
         except ConfigError as error:
             mistakes.append(f"cameras.{name}.source: {error}")
     if mistakes:
