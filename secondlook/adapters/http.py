@@ -59,7 +59,7 @@ class _Server(ThreadingHTTPServer):
 
     def handle_error(self, _request: object, _client_address: object) -> None:
         """Say nothing: a client that hangs up is no fault of ours."""
-        log.debug("a connection for metrics ended early", exc_info=True)
+        log.debug("a connection for metrics ended early")
 
 
 def _cut(request: socket.socket) -> None:

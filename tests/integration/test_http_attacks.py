@@ -38,11 +38,11 @@ def port(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
 def exchange(port: int, request: bytes, within_s: float = 10) -> bytes:
     """Return everything that is answered until the server hangs up."""
     answer = b""
-    with socket.create_connection(("127.0.0.1", port), within_s) as client:
-        with contextlib.suppress(ConnectionError):
-            client.sendall(request)
-            while part := client.recv(65_536):
-                answer += part
+    connected = socket.create_connection(("127.0.0.1", port), within_s)
+    with connected as client, contextlib.suppress(ConnectionError):
+        client.sendall(request)
+        while part := client.recv(65_536):
+            answer += part
     return answer
 
 
