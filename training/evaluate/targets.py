@@ -15,11 +15,13 @@ def warnings(measures: Measures) -> list[str]:
     if not measures.run.complete:
         said.append("Ended early: this is about what was played until then.")
     if lost.part:
-        causes = lost_words(measures.run.finished.lost) if measures.run.finished else "unknown"
+        causes = measures.run.finished.lost if measures.run.finished else {}
+        died = any(cause.startswith("restarts of") for cause in causes)
+        why = "a part of the stack died" if died else "this machine could not keep up"
         said.append(
-            f"{percent(lost.value)} of the frames ({counts(lost)}) were never looked at, "
-            f"because this machine could not keep up ({causes}): the figures are worse than the "
-            "models are. Play fewer clips at once, or without --realtime."
+            f"{percent(lost.value)} of the frames ({counts(lost)}) were never looked at, because "
+            f"{why} ({lost_words(causes)}): the figures are worse than the models are. "
+            + ("Play again." if died else "Play fewer clips at once, or without --realtime.")
         )
     started = measures.run.started
     if started.min_score < started.operating_point:

@@ -106,7 +106,12 @@ def test_a_report_of_clips_loads_nothing_and_shows_everything(tmp_path) -> None:
     [
         pytest.param(lambda made: made.run(complete=False), "Ended early", id="ctrl-c"),
         pytest.param(
-            lambda made: made.run(lost={"detector: overwritten": 9}), "never looked at", id="lost"
+            lambda made: made.run(lost={"detector: overwritten": 9}), "could not keep up", id="lost"
+        ),
+        pytest.param(
+            lambda made: made.run(lost={"detector: expired": 9, "restarts of detector": 1}),
+            "a part of the stack died",
+            id="restart",
         ),
     ],
 )
