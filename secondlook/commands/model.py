@@ -129,5 +129,11 @@ def remove_command(
     size = f"{model.size / 1e6:.1f} MB"
     if not yes:
         click.confirm(f"Delete {model.folder} ({size})?", abort=True)
-    shutil.rmtree(model.folder)
+    try:
+        if model.folder.is_symlink():
+            model.folder.unlink()
+        else:
+            shutil.rmtree(model.folder)
+    except OSError as error:
+        raise InstallError(f"{model.folder} cannot be deleted: {error.strerror}") from None
     Console().print(f"removed {model.folder} ({size})", highlight=False, markup=False)

@@ -83,12 +83,13 @@ async def _serve(models: list[Model], report: Report) -> bool:
     """Start Triton with these models alone, and ask each."""
     say = report.console.print
     try:
-        home = await asyncio.to_thread(tritonserver.install, say)
         with tempfile.TemporaryDirectory(prefix="secondlook-model-check-") as folder:
             repository = Path(folder) / "models"
             repository.mkdir()
             for model in models:
                 (repository / model.name).symlink_to(model.folder.resolve())
+            heavy = tritonserver.needs_tensorflow(repository)
+            home = await asyncio.to_thread(tritonserver.install, say, tensorflow=heavy)
             with tritonserver.Server(home, repository, Path(folder) / "triton.log") as server:
                 async with Triton(server.url, deadline_s=DEADLINE_S) as triton:
                     for model in models:

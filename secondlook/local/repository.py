@@ -19,6 +19,8 @@ FILES: Final[Mapping[str, tuple[str, ...]]] = {
 }
 """What each platform needs in a version's folder; `python` also the file that it runs."""
 DEFAULT: Final = "python"
+RUN: Final = ("model.onnx", "model.savedmodel")
+"""What the Python backend runs, the first that is there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +59,11 @@ class Model:
 
     @property
     def weights(self) -> str:
-        """The file that the Python backend runs."""
+        """The file or folder that the Python backend runs, as 1/model.py looks for it."""
         config = read_config(self.folder / "config.pbtxt")
-        said = config.get("parameters", {}).get("file", {})
-        return str(said.get("string_value", "model.onnx"))
+        said = config.get("parameters", {}).get("file", {}).get("string_value")
+        there = (name for name in RUN if (self.version / name).exists())
+        return str(said or next(there, RUN[0]))
 
     @property
     def platforms(self) -> list[str]:

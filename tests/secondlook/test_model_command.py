@@ -180,6 +180,28 @@ def test_remove_deletes_after_a_yes(repository: Path) -> None:
     assert [model.name for model in models_in(repository)] == ["efficientnet_b0"]
 
 
+def test_remove_of_a_link_leaves_what_it_points_to(repository: Path, tmp_path: Path) -> None:
+    (repository / "yolov5").rename(tmp_path / "elsewhere")
+    (repository / "yolov5").symlink_to(tmp_path / "elsewhere")
+
+    result = call("remove", "yolov5", "--repository", str(repository), "--yes")
+
+    assert result.exit_code == 0
+    assert not (repository / "yolov5").exists()
+    assert (tmp_path / "elsewhere" / "config.pbtxt").is_file()
+
+
+def test_a_saved_model_without_an_onnx_file_is_left_to_triton(repository: Path) -> None:
+    version = repository / "yolov5" / "1"
+    (version / "model.onnx").unlink()
+    (version / "model.savedmodel").mkdir()
+
+    result = call("check", "yolov5", "--repository", str(repository))
+
+    assert result.exit_code == 0
+    assert "model.savedmodel is tried by --serve only" in result.output
+
+
 def test_remove_refuses_what_the_configuration_uses_unless_forced(
     tmp_path: Path, repository: Path
 ) -> None:
