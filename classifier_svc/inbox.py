@@ -2,14 +2,16 @@
 
 import asyncio
 import itertools
+import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from classifier_svc.waiting import Entry, Waiting
 from secondlook.adapters.database import Connection, Database
 from secondlook.errors import Unreadable
 from secondlook.messages import Crop, Seen, TrackEnded
+from secondlook.wall import Wall
 
 SECOND = 1_000_000_000
 PICTURES_KEPT_NS = 30 * SECOND
@@ -29,10 +31,19 @@ class Inbox:
 
     Args:
         database: Open.
-        hold_s: A crop older than this is not taken.
+        hold_s: A crop older than this is not taken, and not judged later.
+        now_ns: Unix time.
+        steady_s: A clock that only goes forward: setting the other makes no crop too old.
     """
 
-    def __init__(self, database: Database, hold_s: float) -> None:
+    def __init__(
+        self,
+        database: Database,
+        hold_s: float,
+        *,
+        now_ns: Callable[[], int] = time.time_ns,
+        steady_s: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.waiting = Waiting()
         self.filled = asyncio.Event()
         """Set whenever something has come in."""
@@ -40,6 +51,9 @@ class Inbox:
         """`again`: messages that were known; `too_old`: crops older than `hold_s` on arrival."""
         self._database = database
         self._hold_ns = round(hold_s * SECOND)
+        self._now_ns = now_ns
+        self._steady_s = steady_s
+        self._wall = Wall()
         self._seen_numbers = itertools.count()
 
     async def load(self) -> int:
@@ -51,13 +65,28 @@ class Inbox:
         rows = await self._database.read(
             lambda db: db.execute(
                 "SELECT seq, key, kind, camera, track, captured_ns, received_ns,"
-                " CASE kind WHEN 'ended' THEN payload END"
+                " CASE kind WHEN 'ended' THEN payload END, coalesce(length(payload), 0)"
                 " FROM inbox WHERE done_ns IS NULL ORDER BY seq"
             ).fetchall()
         )
-        for seq, key, kind, camera, track, captured_ns, received_ns, payload in rows:
+        now_ns = self._now_ns()
+        for seq, key, kind, camera, track, captured_ns, received_ns, payload, size in rows:
             marker = TrackEnded.decode(payload) if kind == "ended" else None
-            self.waiting.add(Entry(key, kind, camera, track, captured_ns, received_ns, seq, marker))
+            until_s = self._until_s(captured_ns, now_ns)
+            self.waiting.add(
+                Entry(
+                    key,
+                    kind,
+                    camera,
+                    track,
+                    captured_ns,
+                    received_ns,
+                    seq,
+                    marker,
+                    size=size,
+                    until_s=until_s,
+                )
+            )
         self.filled.set()
         return len(rows)
 
@@ -69,6 +98,7 @@ class Inbox:
         Raises:
             DatabaseError: Nothing was stored; try again.
         """
+        self._wall.tell(now_ns, round(self._steady_s() * SECOND))
         fresh = [each for each in received if not self._is_too_old(each.message, now_ns)]
         stored = [each for each in fresh if not isinstance(each.message, Seen)]
         seqs: dict[str, int] = {}
@@ -77,15 +107,38 @@ class Inbox:
         self.counts["too_old"] += len(received) - len(fresh)
         self.counts["again"] += len(stored) - len(seqs)
         for each in fresh:
-            entry = self._entry(each, seqs)
+            entry = self._entry(each, seqs, now_ns)
             if entry is not None:
                 self.waiting.add(entry)
         self.filled.set()
 
     def _is_too_old(self, message: Crop | TrackEnded | Seen, now_ns: int) -> bool:
-        return isinstance(message, Crop) and message.frame.captured_ns < now_ns - self._hold_ns
+        if not isinstance(message, Crop):
+            return False
+        return self._wall.age_ns(message.frame.captured_ns, now_ns) > self._hold_ns
 
-    def _entry(self, each: Received, seqs: dict[str, int]) -> Entry | None:
+    def _until_s(self, captured_ns: int, now_ns: int) -> float:
+        left_ns = self._hold_ns - self._wall.age_ns(captured_ns, now_ns)
+        return self._steady_s() + left_ns / SECOND
+
+    def overdue(self) -> list[Entry]:
+        """Return the waiting crops that are older than `hold_s` by now."""
+        return self.waiting.overdue(self._steady_s())
+
+    async def purge(self) -> None:
+        """Forget what was judged long ago.
+
+        Raises:
+            DatabaseError: It could not be written.
+        """
+        now_ns = self._now_ns()
+        self._wall.tell(now_ns, round(self._steady_s() * SECOND))
+        pictures_ns = self._wall.before_ns(PICTURES_KEPT_NS, now_ns)
+        # The detector sends nothing again that is older than hold_s; twice that is safe.
+        keys_ns = self._wall.before_ns(2 * self._hold_ns, now_ns)
+        await self._database.write(lambda db: purge(db, pictures_ns, keys_ns))
+
+    def _entry(self, each: Received, seqs: dict[str, int], now_ns: int) -> Entry | None:
         message = each.message
         if isinstance(message, Seen):
             key = f"seen.{next(self._seen_numbers)}"
@@ -106,6 +159,9 @@ class Inbox:
             each.received_ns,
             seq,
             message if isinstance(message, TrackEnded) else None,
+            # The picture is written as base64.
+            size=len(message.jpeg) * 4 // 3 if isinstance(message, Crop) else 0,
+            until_s=self._until_s(captured_of(message), now_ns),
         )
 
     async def crops(self, entries: Sequence[Entry]) -> dict[str, Crop]:
@@ -176,14 +232,19 @@ def mark_done(db: Connection, entries: Sequence[Entry], now_ns: int) -> None:
     )
 
 
-def purge(db: Connection, now_ns: int, hold_ns: int) -> None:
-    """Forget pictures that nobody needs, and keys that are too old to be sent again."""
+def purge(db: Connection, pictures_before_ns: int, keys_before_ns: int) -> None:
+    """Forget pictures that nobody needs, and keys that are too old to be sent again.
+
+    Args:
+        db: In a transaction.
+        pictures_before_ns: Pictures judged before this Unix time go.
+        keys_before_ns: What was captured and judged before this is forgotten.
+    """
     db.execute(
         "UPDATE inbox SET payload = NULL WHERE payload IS NOT NULL AND done_ns < ?",
-        (now_ns - PICTURES_KEPT_NS,),
+        (pictures_before_ns,),
     )
-    # The detector sends nothing again that is older than hold_s; twice that is safe.
     db.execute(
         "DELETE FROM inbox WHERE captured_ns < ? AND done_ns < ?",
-        (now_ns - 2 * hold_ns, now_ns - 2 * hold_ns),
+        (keys_before_ns, keys_before_ns),
     )

@@ -164,9 +164,7 @@ class SecondLook:
 
     async def _take_out_what_is_over(self) -> None:
         """Shed what is too old, and let the markers speak that have nothing before them."""
-        oldest_ns = time.time_ns() - round(self._settings.hold_s * SECOND)
-        overdue = self._inbox.waiting.overdue(oldest_ns)
-        await self._desk.shed(overdue, "too_old", model_up=self.model_up)
+        await self._desk.shed(self._inbox.overdue(), "too_old", model_up=self.model_up)
         if self._inbox.waiting.ready_markers():
             await self._desk.decide([], model_up=self.model_up)
 

@@ -7,7 +7,6 @@ import secrets
 import time
 from collections.abc import Sequence
 
-from classifier_svc import inbox as inbox_rows
 from classifier_svc import outbox as outbox_rows
 from classifier_svc import records
 from classifier_svc.desk import Desk
@@ -39,6 +38,8 @@ DAY_S = 86_400
 RECEIVE_AT_ONCE = 200
 CROPS_UNREAD = 2000
 """Messages that may lie unstored in memory; the detector sends again what does not fit."""
+WAITING_PART = 0.75
+"""The part of `retention.max_mb` that crops may take which wait for a verdict."""
 TICK_S = 1.0
 HEARTBEAT_EVERY = 5
 PURGE_EVERY = 30
@@ -82,6 +83,7 @@ class Service:
         self._camera_statuses = bus.subscribe(topics.CAMERA_STATUS)
         self._service_statuses = bus.subscribe(topics.STATUS)
         self._inbox = Inbox(database, config.classifier.hold_s)
+        self._waiting_bytes = config.retention.max_mb * MB * WAITING_PART
         self._outbox = Outbox(database, bus, time.time_ns, config.alerts.replay_s)
         self._snapshots = Snapshots(frames)
         self._keeper = Keeper(config.review, review)
@@ -164,7 +166,7 @@ class Service:
             for delivery in deliveries:
                 delivery.ack()
             over = self._inbox.waiting.excess(
-                self._config.classifier.max_waiting, self._desk.is_urgent
+                self._config.classifier.max_waiting, self._waiting_bytes, self._desk.is_urgent
             )
             await self._desk.shed(over, "full", model_up=self._second_look.model_up)
 
@@ -224,19 +226,19 @@ class Service:
                 await self._purge()
 
     async def _purge(self) -> None:
-        now_ns, hold_ns = time.time_ns(), round(self._config.classifier.hold_s * SECOND)
+        now_ns = time.time_ns()
         replay_ns = round(self._config.alerts.replay_s * SECOND)
         keep_ns = round(self._config.retention.days * DAY_S * SECOND)
         most_bytes = self._config.retention.max_mb * MB
 
         def work(db: Connection) -> None:
-            inbox_rows.purge(db, now_ns, hold_ns)
             records.purge(db, now_ns - keep_ns)
             outbox_rows.purge(
                 db, now_ns, replay_ns=replay_ns, keep_ns=keep_ns, most_bytes=most_bytes
             )
 
         try:
+            await self._inbox.purge()
             await self._database.write(work)
             await self._database.read(
                 lambda db: db.execute(f"PRAGMA incremental_vacuum({FREE_PAGES})").fetchall()

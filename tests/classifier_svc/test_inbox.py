@@ -48,8 +48,25 @@ async def database(tmp_path: Path) -> AsyncIterator[Database]:
         yield opened
 
 
+class Clocks:
+    """The wall clock and a steady one, which go together until somebody sets the first."""
+
+    now_ns = START
+    steady_s = 1000.0
+
+    def later(self, seconds: float) -> None:
+        self.now_ns += ns(seconds)
+        self.steady_s += seconds
+
+    def set_forward(self, seconds: float) -> None:
+        self.now_ns += ns(seconds)
+
+    def inbox(self, database: Database) -> Inbox:
+        return Inbox(database, 300, now_ns=lambda: self.now_ns, steady_s=lambda: self.steady_s)
+
+
 async def reopened(database: Database) -> Inbox:
-    inbox = Inbox(database, 300)
+    inbox = Inbox(database, 300, now_ns=lambda: START)
     await inbox.load()
     return inbox
 
@@ -124,15 +141,15 @@ async def test_pictures_go_soon_and_keys_when_they_cannot_come_again(database: D
     first, second = inbox.waiting.crops()
     await database.write(lambda db: mark_done(db, [first], START))
 
-    await database.write(lambda db: purge(db, START + ns(29), ns(300)))
+    await database.write(lambda db: purge(db, START + ns(-1), START + ns(-571)))
     assert set(await inbox.crops([first, second])) == {first.key, second.key}
-    await database.write(lambda db: purge(db, START + ns(31), ns(300)))
+    await database.write(lambda db: purge(db, START + ns(1), START + ns(-569)))
     assert set(await inbox.crops([first, second])) == {second.key}
 
-    await database.write(lambda db: purge(db, START + ns(599), ns(300)))
+    await database.write(lambda db: purge(db, START + ns(569), START + ns(-1)))
     await inbox.put(received(crop(0)), START)
     assert inbox.counts["again"] == 1
-    await database.write(lambda db: purge(db, START + ns(601), ns(300)))
+    await database.write(lambda db: purge(db, START + ns(571), START + ns(1)))
     [(left,)] = await database.read(lambda db: db.execute("SELECT key FROM inbox").fetchall())
     assert left == second.key
 
@@ -144,3 +161,87 @@ async def test_a_stored_crop_that_cannot_be_read_is_missing(database: Database) 
         lambda db: db.execute("UPDATE inbox SET payload = x'00' WHERE key = 'yard-1.0'")
     )
     assert set(await inbox.crops(inbox.waiting.crops())) == {"yard-1.10"}
+
+
+@pytest.mark.parametrize("jump_s", [3 * 3600, -3 * 3600, 400 * 86_400], ids=["on", "back", "year"])
+async def test_setting_the_clock_makes_no_crop_too_old(database: Database, jump_s: float) -> None:
+    clocks = Clocks()
+    inbox = clocks.inbox(database)
+    await inbox.put(received(crop(0)), clocks.now_ns)
+    clocks.later(10)
+    clocks.set_forward(jump_s)
+    late = crop(5)  # captured before the clock was set, on its way meanwhile
+    await inbox.put(received(late), clocks.now_ns)
+
+    assert [entry.key for entry in inbox.waiting.crops()] == ["yard-1.0", "yard-1.50"]
+    assert inbox.overdue() == []
+    clocks.later(289)
+    assert inbox.overdue() == []
+    clocks.later(2)
+    assert [entry.key for entry in inbox.overdue()] == ["yard-1.0"]
+    assert inbox.counts["too_old"] == 0
+
+
+async def test_a_crop_that_is_too_old_by_both_clocks_is_not_taken(database: Database) -> None:
+    clocks = Clocks()
+    inbox = clocks.inbox(database)
+    await inbox.put([], clocks.now_ns)
+    clocks.later(301)
+    await inbox.put(received(crop(0)), clocks.now_ns)
+
+    assert inbox.counts["too_old"] == 1
+    assert len(inbox.waiting) == 0
+
+
+async def test_a_crop_sent_again_after_the_clock_was_set_is_still_known(
+    database: Database,
+) -> None:
+    clocks = Clocks()
+    inbox = clocks.inbox(database)
+    await inbox.put(received(crop(0)), clocks.now_ns)
+    await database.write(lambda db: mark_done(db, inbox.waiting.crops(), clocks.now_ns))
+    inbox.waiting.remove(inbox.waiting.crops())
+    clocks.later(10)
+    clocks.set_forward(3 * 3600)
+    await inbox.purge()
+    await inbox.put(received(crop(0)), clocks.now_ns)
+
+    assert inbox.counts["again"] == 1
+    clocks.later(620)
+    await inbox.purge()
+    assert await database.read(lambda db: db.execute("SELECT * FROM inbox").fetchall()) == []
+
+
+async def test_a_camera_that_floods_the_inbox_costs_the_others_nothing(
+    database: Database,
+) -> None:
+    inbox = Clocks().inbox(database)
+    flood = [of_camera(crop(n / 10, f"{n}"), "gate") for n in range(1500)]
+    quiet = [crop(n / 10, "1") for n in range(5)]
+    for start in range(0, 1500, 200):
+        await inbox.put(received(*flood[start : start + 200]), START)
+    await inbox.put(received(*quiet), START)
+
+    first = inbox.waiting.next_crops(10, lambda _: True)
+    assert [e.camera for e in first].count("yard") == 5
+    shed = inbox.waiting.excess(1000, 1e9, lambda _: True)
+    assert len(shed) == 505
+    assert {entry.camera for entry in shed} == {"gate"}
+    assert [entry.seq for entry in shed] == list(range(1, 506)), "the oldest go first"
+
+
+def of_camera(one: Crop, camera: str) -> Crop:
+    text = one.encode().decode().replace("yard-", f"{camera}-").replace('"yard"', f'"{camera}"')
+    return Crop.decode(text)
+
+
+async def test_the_bytes_that_wait_are_known_also_after_a_restart(database: Database) -> None:
+    inbox = Clocks().inbox(database)
+    await inbox.put(received(crop(0, jpeg=b"x" * 30_000), crop(1, "2", jpeg=b"x" * 30_000)), START)
+    again = await reopened(database)
+    assert 80_000 <= inbox.waiting.size_bytes <= again.waiting.size_bytes <= 90_000
+
+    shed = again.waiting.excess(1000, 60_000, lambda _: True)
+    assert [entry.key for entry in shed] == ["yard-1.0"]
+    again.waiting.remove(again.waiting.crops())
+    assert again.waiting.size_bytes == 0

@@ -4,10 +4,11 @@ from hypothesis import strategies as st
 from classifier_svc.waiting import MAX_MARKERS, Entry, Waiting
 
 
-def crop(seq: int, track: str = "1", camera: str = "yard", captured: int | None = None) -> Entry:
-    key = f"{camera}-{track}.{seq}"
-    when = seq if captured is None else captured
-    return Entry(key, "crop", camera, f"{camera}-{track}", when, when, seq)
+def crop(
+    seq: int, track: str = "1", camera: str = "yard", *, until_s: float = 1e9, size: int = 0
+) -> Entry:
+    key, name = f"{camera}-{track}.{seq}", f"{camera}-{track}"
+    return Entry(key, "crop", camera, name, seq, seq, seq, size=size, until_s=until_s)
 
 
 def seen(number: int, camera: str = "yard") -> Entry:
@@ -37,9 +38,29 @@ def test_urgent_crops_go_first_and_each_kind_in_order() -> None:
     assert len(waiting) == 4
 
 
-def test_cameras_are_served_in_the_order_of_arrival() -> None:
-    waiting = filled(crop(2, camera="b"), crop(1, camera="a"), crop(3, camera="a"))
-    assert [e.seq for e in waiting.next_crops(9, urgent_tracks())] == [1, 2, 3]
+def test_of_equally_urgent_tracks_the_one_heard_of_last_goes_first() -> None:
+    waiting = filled(crop(1, "a"), crop(2, "b"), crop(3, "c"), crop(4, "b"))
+    assert [e.seq for e in waiting.next_crops(9, urgent_tracks())] == [2, 4, 3, 1]
+
+
+def test_cameras_take_turns_however_many_crops_each_has() -> None:
+    waiting = filled(*(crop(n, camera="a") for n in range(1, 9)), crop(9, camera="b"))
+    assert [e.seq for e in waiting.next_crops(4, urgent_tracks())] == [1, 9, 2, 3]
+
+
+def test_a_camera_that_was_served_comes_last_also_where_the_model_takes_one_at_a_time() -> None:
+    waiting = filled(*(crop(n, camera="abc"[n % 3]) for n in range(9)))
+    served = []
+    while len(waiting):
+        [entry] = waiting.next_crops(1, urgent_tracks())
+        waiting.remove([entry])
+        served.append(entry.camera)
+    assert "".join(served) == "abcabcabc"
+
+
+def test_an_urgent_crop_goes_before_the_routine_ones_of_every_camera() -> None:
+    waiting = filled(crop(1, "x", "a"), crop(2, "y", "b"), crop(3, "z", "b"))
+    assert [e.seq for e in waiting.next_crops(2, urgent_tracks("b-z"))] == [3, 1]
 
 
 def test_a_marker_waits_for_the_crops_before_it() -> None:
@@ -57,16 +78,33 @@ def test_a_camera_does_not_wait_for_another() -> None:
     assert [entry.camera for entry in waiting.ready_markers()] == ["b"]
 
 
-def test_what_is_too_old_is_found_by_its_capture() -> None:
-    waiting = filled(crop(1, captured=50), crop(2, captured=10), seen(0))
+def test_what_is_too_old_is_found_by_its_time() -> None:
+    waiting = filled(crop(1, until_s=51), crop(2, until_s=50), seen(0))
     assert [entry.seq for entry in waiting.overdue(50)] == [2]
 
 
 def test_of_too_many_the_least_urgent_and_oldest_are_shed() -> None:
     waiting = filled(crop(1, "new"), crop(2, "old"), crop(3, "new"), crop(4, "old"))
-    shed = waiting.excess(1, urgent_tracks("yard-new"))
+    shed = waiting.excess(1, 1e9, urgent_tracks("yard-new"))
     assert [entry.seq for entry in shed] == [2, 4, 1]
-    assert waiting.excess(4, urgent_tracks()) == []
+    assert waiting.excess(4, 1e9, urgent_tracks()) == []
+
+
+def test_what_is_too_much_is_shed_by_the_camera_that_has_most() -> None:
+    waiting = filled(
+        *(crop(n, camera="a") for n in range(1, 8)), crop(8, camera="b"), crop(9, camera="c")
+    )
+    shed = waiting.excess(4, 1e9, urgent_tracks("a-1"))
+    assert [entry.seq for entry in shed] == [1, 2, 3, 4, 5]
+
+
+def test_bytes_are_shed_by_the_camera_that_has_most_of_them() -> None:
+    waiting = filled(
+        crop(1, camera="a", size=10), crop(2, camera="b", size=90), crop(3, camera="b", size=90)
+    )
+    assert [entry.seq for entry in waiting.excess(9, 100, urgent_tracks())] == [2]
+    waiting.remove([crop(2, camera="b")])
+    assert waiting.size_bytes == 100
 
 
 def test_removing_twice_counts_once() -> None:
