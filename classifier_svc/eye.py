@@ -63,7 +63,7 @@ class Eye:
         unreadable: dict[int, Unreadable] = {}
         for place, crop in enumerate(crops):
             try:
-                image = read_crop(crop.jpeg)
+                image = read_crop(crop.jpeg, crop.region)
             except Unreadable as error:
                 unreadable[place] = error
             else:

@@ -51,8 +51,12 @@ def jpeg_size(jpeg: bytes) -> tuple[int, int]:
     raise Unreadable("a JPEG without a frame header")
 
 
-def read_crop(jpeg: bytes) -> Image:
+def read_crop(jpeg: bytes, region: Box | None = None) -> Image:
     """Decode a crop.
+
+    Args:
+        jpeg: As it came.
+        region: Where it was cut out; it shows no more pixels than that.
 
     Raises:
         Unreadable: It is no JPEG, is damaged, or its size is absurd.
@@ -60,6 +64,10 @@ def read_crop(jpeg: bytes) -> Image:
     width, height = jpeg_size(jpeg)
     if min(width, height) < MIN_SIDE or width * height > MAX_PIXELS:
         raise Unreadable(f"a picture of {width} x {height} pixels is no crop")
+    if region is not None and (width > region.width or height > region.height):
+        raise Unreadable(
+            f"a picture of {width} x {height} pixels, cut out of {region.width} x {region.height}"
+        )
     # Turning it as a camera's tag says would turn it away from its box.
     flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
     try:

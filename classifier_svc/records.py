@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from secondlook.adapters.database import Connection
 from secondlook.messages import Feedback
 
+FEEDBACK_KEPT = 10_000
+"""Nobody's disk is filled by feedback."""
 Change = tuple[str, str, str, bytes | None]
 """camera, kind, key and value; None: forget it."""
 
@@ -49,6 +51,9 @@ def add_feedback(db: Connection, feedback: Feedback, now_ns: int) -> None:
     db.execute(
         "INSERT INTO feedback (alert_id, truth, label, at_ns) VALUES (?, ?, ?, ?)",
         (feedback.id, feedback.truth, feedback.label, now_ns),
+    )
+    db.execute(
+        "DELETE FROM feedback WHERE seq <= (SELECT max(seq) FROM feedback) - ?", (FEEDBACK_KEPT,)
     )
 
 

@@ -23,6 +23,8 @@ log = logging.getLogger(__name__)
 
 REPLAYS_AT_ONCE = 4
 REPLAY_LIMIT_S = 60.0
+TEST_EVERY_S = 0.5
+"""Test alerts come no faster: each is stored, and told to everyone."""
 KEYS = ("armed", "confirm_score", "cooldown_s", "test_alert")
 
 
@@ -60,6 +62,7 @@ class Requests:
         self._keeper = keeper
         self._metrics = metrics
         self._replays = asyncio.Semaphore(REPLAYS_AT_ONCE)
+        self._tested_s = -TEST_EVERY_S
 
     async def hear_replay(self) -> None:
         """Answer `replay` for ever."""
@@ -137,5 +140,8 @@ class Requests:
         labels = self._config.alerts.labels
         if command.label is not None and command.label not in labels:
             raise Unreadable(f"{command.label} is not among alerts.labels: {', '.join(labels)}")
+        if time.monotonic() < self._tested_s + TEST_EVERY_S:
+            raise Unreadable("test alerts come too fast")
+        self._tested_s = time.monotonic()
         await self._desk.test_alert(camera, command.label or labels[0])
         return "done"
