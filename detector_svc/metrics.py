@@ -1,9 +1,11 @@
 """What the detector counts, for /metrics and `stats/detector`."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.core import CounterMetricFamily
+from prometheus_client.registry import Collector
 
 from detector_svc.sender import Sender
 from detector_svc.spool import Spool
@@ -35,7 +37,13 @@ class Metrics:
         )
         self.shed = counter("detections_shed", "Detections beyond max_detections")
         self.looks = counter("looks", "Crops sent for a look", "camera", "cause")
-        self.skipped = counter("looks_skipped", "Looks that were due and not taken", "cause")
+        self.skipped = counter(
+            "looks_skipped",
+            "Looks that were due and not taken: too_small, not_encoded, budget (more than "
+            "detector.max_looks_per_s)",
+            "camera",
+            "cause",
+        )
         self.tracks = Gauge(
             "secondlook_detector_tracks_open", "Open tracks", ["camera"], registry=registry
         )
@@ -64,6 +72,7 @@ class Metrics:
     def watch(self, spool: Spool, sender: Sender) -> None:
         """Show the spool and what leaves it."""
         self._gauge("spool_bytes", "Bytes of kept crops", lambda: float(spool.size_bytes))
+        self._registry.register(_ByCamera(spool.by_camera))
         self._gauge("spool_messages", "Kept messages", lambda: float(len(spool)))
         for cause in ("shed", "expired", "corrupt", "unwritten"):
             self._gauge(
@@ -81,6 +90,24 @@ class Metrics:
     def _gauge(self, name: str, text: str, value: Callable[[], float]) -> None:
         gauge = Gauge(f"secondlook_detector_{name}", text, registry=self._registry)
         gauge.set_function(value)
+
+
+class _ByCamera(Collector):
+    """Shows what the spool lost or could not write, by camera and cause."""
+
+    def __init__(self, counts: Mapping[tuple[str, str], int]) -> None:
+        self._counts = counts
+
+    def collect(self) -> Iterator[CounterMetricFamily]:
+        family = CounterMetricFamily(
+            "secondlook_detector_spool_lost",
+            "Messages that the spool let go or could not write: shed (no room), expired (too "
+            "old), corrupt, unwritten (kept in memory alone)",
+            labels=["camera", "cause"],
+        )
+        for labels, number in list(self._counts.items()):
+            family.add_metric(labels, number)
+        yield family
 
 
 def _count(counts: Mapping[str, int], name: str) -> float:

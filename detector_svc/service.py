@@ -249,7 +249,7 @@ class Service:
         for cause, number in found.looks.items():
             self._metrics.looks.labels(ref.camera, cause).inc(number)
         for cause, number in found.skipped.items():
-            self._metrics.skipped.labels(cause).inc(number)
+            self._metrics.skipped.labels(ref.camera, cause).inc(number)
 
     def _tell(self, camera: str, *, at_once: bool = False) -> None:
         """Let the sender send what is new of a camera."""

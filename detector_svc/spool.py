@@ -4,7 +4,10 @@ An acknowledgement only says that the broker took a message, and a killed broker
 it took. So crops and ends of tracks stay here for `hold_s` and are sent again when there is
 reason to. One file each, `<directory>/<camera>/<sequence>-<crc32>.json`, written aside and
 renamed: killing the detector leaves whole files only. Sequences are Unix nanoseconds, pushed
-up where needed so that they only grow: their order is the order of sending.
+up where needed so that they only grow: their order is the order of sending. How long a message
+has been kept is measured on a steady clock: setting the other one makes nothing too old.
+
+A camera that floods the spool sheds its own messages, no other's.
 """
 
 import errno
@@ -17,7 +20,7 @@ import time
 import zlib
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,6 +44,8 @@ class Entry:
     camera: str
     size: int
     path: Path | None
+    until_s: float
+    """When it is too old, on the steady clock."""
     payload: bytes | None = None
     """Set where the disk did not take it."""
 
@@ -52,9 +57,10 @@ class Spool:
 
     Args:
         directory: Made if missing.
-        max_bytes: The oldest are shed beyond this.
+        max_bytes: Beyond this the camera that takes most sheds its oldest.
         hold_s: Messages older than this are forgotten.
         now_ns: Unix time.
+        steady_s: A clock that only goes forward.
 
     Raises:
         ConfigError: The directory cannot be used at all.
@@ -66,17 +72,22 @@ class Spool:
         max_bytes: int,
         hold_s: float,
         now_ns: Callable[[], int] = time.time_ns,
+        steady_s: Callable[[], float] = time.monotonic,
     ) -> None:
         self.counts: Counter[str] = Counter()
         """`shed` (no room), `expired` (too old), `corrupt` (unreadable file), `unwritten` (the
         disk did not take it: kept in memory alone)."""
+        self.by_camera: Counter[tuple[str, str]] = Counter()
+        """The same by camera and cause."""
         self._directory = directory
         self._max_bytes = max_bytes
-        self._hold_ns = int(hold_s * 1e9)
+        self._hold_s = hold_s
         self._now_ns = now_ns
+        self._steady_s = steady_s
         self._lock = threading.Lock()
         self._kept: dict[str, list[Entry]] = {}
         self._bytes = 0
+        self._taken: Counter[str] = Counter()
         self._memory_bytes = 0
         self._last = 0
         self._disk_is_well = True
@@ -142,6 +153,7 @@ class Spool:
         return None
 
     def _written(self, camera: str, sequence: int, payload: bytes) -> Entry:
+        until_s = self._steady_s() + self._hold_s
         path = self._directory / camera / f"{sequence:020d}-{zlib.crc32(payload):08x}.json"
         part = path.with_suffix(".part")
         try:
@@ -151,20 +163,20 @@ class Spool:
                 file.write(payload)
             part.rename(path)
         except OSError as error:
-            self._complain(error)
+            self._complain(camera, error)
             try:
                 part.unlink(missing_ok=True)
             except OSError:
                 log.debug("%s stays until the next start", part)
-            return Entry(sequence, camera, len(payload), None, payload)
+            return Entry(sequence, camera, len(payload), None, until_s, payload)
         if not self._disk_is_well:
             self._disk_is_well = True
             log.info("crops are written to %s again", self._directory)
-        return Entry(sequence, camera, len(payload), path)
+        return Entry(sequence, camera, len(payload), path, until_s)
 
-    def _complain(self, error: OSError) -> None:
+    def _complain(self, camera: str, error: OSError) -> None:
         with self._lock:
-            self.counts["unwritten"] += 1
+            self._count(camera, "unwritten")
         if self._disk_is_well:
             self._disk_is_well = False
             log.error(
@@ -177,32 +189,37 @@ class Spool:
     def _add(self, entry: Entry) -> None:
         self._kept.setdefault(entry.camera, []).append(entry)
         self._bytes += entry.size
+        self._taken[entry.camera] += entry.size
         if entry.payload is not None:
             self._memory_bytes += entry.size
 
     def _forget_old(self) -> None:
-        oldest = self._now_ns() - self._hold_ns
+        now_s = self._steady_s()
         for entries in self._kept.values():
-            while entries and entries[0].sequence < oldest:
+            while entries and entries[0].until_s <= now_s:
                 self._let_go(entries.pop(0), "expired")
 
     def _make_room(self) -> None:
         while self._bytes > self._max_bytes:
-            self._let_go(self._oldest().pop(0), "shed")
+            self._let_go(self._kept[_largest(self._taken, self._kept)].pop(0), "shed")
         while self._memory_bytes > MEMORY_BYTES:
-            everything = itertools.chain(*self._kept.values())
-            unwritten = (entry for entry in everything if entry.payload is not None)
-            oldest = min(unwritten, key=lambda entry: entry.sequence)
+            unwritten: dict[str, list[Entry]] = {}
+            for entry in itertools.chain(*self._kept.values()):
+                if entry.payload is not None:
+                    unwritten.setdefault(entry.camera, []).append(entry)
+            taken = Counter({name: sum(e.size for e in each) for name, each in unwritten.items()})
+            oldest = unwritten[_largest(taken, unwritten)][0]
             self._kept[oldest.camera].remove(oldest)
             self._let_go(oldest, "shed")
 
-    def _oldest(self) -> list[Entry]:
-        filled = [entries for entries in self._kept.values() if entries]
-        return min(filled, key=lambda entries: entries[0].sequence)
+    def _count(self, camera: str, why: str) -> None:
+        self.counts[why] += 1
+        self.by_camera[camera, why] += 1
 
     def _let_go(self, entry: Entry, why: str) -> None:
-        self.counts[why] += 1
+        self._count(entry.camera, why)
         self._bytes -= entry.size
+        self._taken[entry.camera] -= entry.size
         if entry.path is None:
             self._memory_bytes -= entry.size
             return
@@ -221,7 +238,7 @@ class Spool:
                         self._take_up(folder.name, path)
         except OSError as error:
             if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO):
-                self._complain(error)
+                self._complain("", error)
                 return
             raise ConfigError(
                 f"detector.spool.directory: {self._directory}: {error.strerror}; give a folder "
@@ -240,9 +257,13 @@ class Spool:
                 path.unlink(missing_ok=True)
             return
         sequence, size = int(named[1]), path.stat().st_size
-        # A clock that was set back must not keep a crop for ever.
-        if sequence > self._now_ns() + self._hold_ns:
-            path.unlink(missing_ok=True)
-            self.counts["expired"] += 1
-            return
-        self._add(Entry(sequence, camera, size, path))
+        # What seems to come from the future was written before the clock was set back: as good
+        # as new, and gone after `hold_s` like everything else.
+        age_s = max(0, self._now_ns() - sequence) / 1e9
+        self._add(Entry(sequence, camera, size, path, self._steady_s() + self._hold_s - age_s))
+
+
+def _largest(taken: Mapping[str, int], kept: Mapping[str, list[Entry]]) -> str:
+    """Return the camera that takes most; of equals, the one with the oldest message."""
+    filled = [camera for camera, entries in kept.items() if entries]
+    return max(filled, key=lambda camera: (taken[camera], -kept[camera][0].sequence))

@@ -2,7 +2,6 @@
 
 import errno
 import os
-from pathlib import Path
 
 import pytest
 
@@ -16,16 +15,25 @@ START_NS = 1_795_328_000_000_000_000
 
 
 class Clock:
-    """Unix time that moves when it is told to."""
+    """Unix time that moves when it is told to, and a steady clock that goes with it."""
 
     def __init__(self) -> None:
         self.now_ns = START_NS
+        self.steady_ns = 0
 
     def __call__(self) -> int:
         return self.now_ns
 
     def forward(self, seconds: float) -> None:
         self.now_ns += int(seconds * 1e9)
+        self.steady_ns += max(0, int(seconds * 1e9))
+
+    def set_to(self, seconds: float) -> None:
+        """Set the wall clock alone."""
+        self.now_ns += int(seconds * 1e9)
+
+    def steady_s(self) -> float:
+        return self.steady_ns / 1e9
 
 
 @pytest.fixture
@@ -34,7 +42,7 @@ def clock():
 
 
 def opened(tmp_path, clock, max_bytes=10_000_000, hold_s=300.0):
-    return Spool(tmp_path / "spool", max_bytes, hold_s, clock)
+    return Spool(tmp_path / "spool", max_bytes, hold_s, clock, clock.steady_s)
 
 
 def ids(spool, camera="yard"):
@@ -150,15 +158,46 @@ def test_strange_things_in_the_folder_are_left_alone(tmp_path, clock):
     assert not list(folder.glob("*.part"))
 
 
-def test_a_crop_from_the_far_future_does_not_stay_for_ever(tmp_path, clock):
-    clock.forward(86_400)
+def test_a_crop_from_the_far_future_is_kept_as_long_as_any_other(tmp_path, clock):
+    clock.set_to(86_400)
     opened(tmp_path, clock).put(crop(0))
-    clock.forward(-86_400)
+    clock.set_to(-86_400)
 
     spool = opened(tmp_path, clock)
+    spool.put(crop(1))
 
-    assert len(spool) == 0
+    assert ids(spool) == ["yard-a-0.0", "yard-a-0.1"]
+    clock.forward(301)
+    assert ids(spool) == []
     assert files(tmp_path) == []
+
+
+@pytest.mark.parametrize("jump_s", [3 * 3600, -3 * 3600])
+def test_setting_the_clock_makes_nothing_too_old_and_keeps_nothing_longer(tmp_path, clock, jump_s):
+    spool = opened(tmp_path, clock)
+    spool.put(crop(0))
+    clock.forward(10)
+    clock.set_to(jump_s)
+    spool.put(crop(1))
+
+    assert ids(spool) == ["yard-a-0.0", "yard-a-0.1"]
+    clock.forward(291)
+    assert ids(spool) == ["yard-a-0.1"]
+    clock.forward(10)
+    assert ids(spool) == []
+
+
+def test_a_camera_that_floods_the_spool_sheds_its_own(tmp_path, clock):
+    size = len(crop(0).encode())
+    spool = opened(tmp_path, clock, max_bytes=10 * size + 100)
+    for number in range(3):
+        spool.put(crop(number))
+    for number in range(40):
+        spool.put(crop(number, "gate"))
+
+    assert ids(spool) == [f"yard-a-0.{number}" for number in range(3)]
+    assert ids(spool, "gate") == [f"gate-a-0.{number}" for number in range(33, 40)]
+    assert spool.by_camera == {("gate", "shed"): 33}
 
 
 def test_a_file_that_somebody_removed_is_skipped(tmp_path, clock):
@@ -211,7 +250,8 @@ def test_what_waits_in_memory_is_bounded(tmp_path, clock, monkeypatch):
     for number, camera in enumerate(["gate", "yard", "yard", "yard"]):
         spool.put(crop(number, camera))
 
-    assert ids(spool) == ["yard-a-0.2", "yard-a-0.3"]
+    assert ids(spool, "gate") == ["gate-a-0.0"]
+    assert ids(spool) == ["yard-a-0.3"]
     assert spool.counts["shed"] == 2
 
 

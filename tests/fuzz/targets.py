@@ -180,7 +180,7 @@ def _spool(folder: Path, name: str, content: bytes) -> None:
     }
     for each in names:
         (folder / "front_door" / each).write_bytes(content)
-    spool = Spool(folder, max_bytes=1000, hold_s=300, now_ns=lambda: NOW_NS)
+    spool = Spool(folder, max_bytes=1000, hold_s=300, now_ns=lambda: NOW_NS, steady_s=lambda: 0)
     assert 0 <= spool.size_bytes <= 1000
     for camera in spool.cameras():
         for entry in spool.after(camera, 0, 10):
