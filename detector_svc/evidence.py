@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from detector_svc import crops
 from detector_svc.crops import Image
-from detector_svc.looks import TrackLooks
+from detector_svc.looks import Budget, TrackLooks
 from detector_svc.tracks import Track, Tracker
 from detector_svc.yolo import Detections
 from secondlook.config import Camera, Config
@@ -30,7 +30,7 @@ class Found:
     looks: Counter[str]
     """Crops by cause."""
     skipped: Counter[str]
-    """Looks that were due and not taken: `too_small`, `not_encoded`."""
+    """Looks that were due and not taken: `too_small`, `not_encoded`, `budget`."""
 
 
 @dataclass(slots=True, eq=False)
@@ -51,6 +51,7 @@ class Evidence:
     spec: ModelSpec
     instance: str
     tracker: Tracker = field(init=False)
+    budget: Budget = field(init=False)
     last: FrameRef | None = None
     """The newest frame that was looked at."""
     _looks: dict[str, TrackLooks] = field(default_factory=dict)
@@ -60,6 +61,7 @@ class Evidence:
     def __post_init__(self) -> None:
         lost_after_ns = int(self.config.detector.lost_after_s * 1e9)
         self.tracker = Tracker(self.name, self.instance, lost_after_ns)
+        self.budget = Budget(self.config.detector.max_looks_per_s)
 
     @property
     def _camera(self) -> Camera:
@@ -90,7 +92,8 @@ class Evidence:
         looks: Counter[str] = Counter()
         skipped: Counter[str] = Counter()
         messages: list[Crop | TrackEnded] = self._ended(step.ended)
-        for track in step.sightings:
+        self.budget.fill(ref.run, ref.media_ns)
+        for track in sorted(step.sightings, key=lambda track: self._looks_of(track).rank):
             crop = self._look(track, ref, image, detected_ms, skipped)
             if crop is not None:
                 looks[crop.cause] += 1
@@ -135,18 +138,19 @@ class Evidence:
             return None
         region = crops.region_of(box, settings.crop.margin, ref.width, ref.height)
         part = crops.cut(image, region)
-        if track.id not in self._looks:
-            relook_ns = int(settings.relook_s * 1e9)
-            self._looks[track.id] = TrackLooks(self.config.alerts.n, relook_ns)
-        looks, appearance = self._looks[track.id], crops.appearance(part)
+        looks, appearance = self._looks_of(track), crops.appearance(part)
         cause = looks.due(ref.media_ns, track.box, appearance)
         if cause is None:
+            return None
+        if not self.budget.has_one():
+            skipped["budget"] += 1
             return None
         try:
             jpeg = crops.encode(part, settings.crop.jpeg_quality)
         except ValueError:
             skipped["not_encoded"] += 1
             return None
+        self.budget.spend()
         number = looks.take(cause, ref.media_ns, track.box, appearance)
         return Crop(
             id=f"{track.id}.{number}",
@@ -162,6 +166,12 @@ class Evidence:
             detected_ms=detected_ms,
             jpeg=jpeg,
         )
+
+    def _looks_of(self, track: Track) -> TrackLooks:
+        if track.id not in self._looks:
+            relook_ns = int(self.config.detector.relook_s * 1e9)
+            self._looks[track.id] = TrackLooks(self.config.alerts.n, relook_ns)
+        return self._looks[track.id]
 
     def _detected(self, track: Track) -> Detected:
         labels = self.spec.parameters.labels or ()

@@ -52,6 +52,17 @@ class TrackLooks:
             return "changed"
         return None
 
+    @property
+    def rank(self) -> tuple[int, int]:
+        """Who comes first where not all can be looked at: the least.
+
+        Tracks that have been begun, so that they can be judged at all; then new ones; then those
+        that wait longest for another look.
+        """
+        if self.taken < self.n:
+            return (0 if self.taken else 1), 0
+        return 2, self._media_ns
+
     def take(self, cause: Cause, media_ns: int, box: Xyxy, appearance: Appearance) -> int:
         """Note that a look is taken; return its number, counted from 0."""
         number = self.taken
@@ -69,6 +80,34 @@ class TrackLooks:
         return self._appearance is not None and (
             difference(appearance, self._appearance) >= APPEARANCE_CHANGED
         )
+
+
+@dataclass(slots=True, eq=False)
+class Budget:
+    """How many looks a camera may still take; filled up as its media time goes on."""
+
+    per_s: float
+    """Also the most that can be saved up."""
+    _run: str = ""
+    _media_ns: int = 0
+    _left: float = 0.0
+
+    def fill(self, run: str, media_ns: int) -> None:
+        """Take the time of the next frame."""
+        if run != self._run:
+            self._left = self.per_s
+        else:
+            self._left += self.per_s * (media_ns - self._media_ns) / 1e9
+        self._run, self._media_ns = run, media_ns
+        self._left = min(self._left, max(1.0, self.per_s))
+
+    def has_one(self) -> bool:
+        """Return whether another look may be taken."""
+        return self._left >= 1
+
+    def spend(self) -> None:
+        """Note that a look is taken."""
+        self._left -= 1
 
 
 def same_shape(a: Xyxy, b: Xyxy) -> float:

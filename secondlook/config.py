@@ -212,6 +212,9 @@ class Detector(Section):
     """Frames at Triton at the same time."""
     max_age_ms: Annotated[int, Field(ge=10, le=60_000)] = 1000
     """A frame that has waited longer is dropped unread."""
+    max_looks_per_s: Annotated[float, Field(ge=1, le=1000)] = 30.0
+    """Crops of one camera per second: a detector that finds a thousand things slows nobody else.
+    Beyond it tracks that have been begun go first, then new ones; the rest is counted."""
     relook_s: Seconds = 1.0
     """A track is looked at again this often, once its first looks are taken."""
     lost_after_s: Seconds = 1.0

@@ -157,3 +157,42 @@ def test_how_far_was_looked_is_said_for_a_new_run_and_on_demand():
 )
 def test_the_nearest_min_score_counts(camera, detector, model, wanted):
     assert evidence(camera, detector, model).min_score == wanted
+
+
+def grid(count):
+    """Return so many boxes that lie apart."""
+    return [(x, y, x + 20, y + 20) for y in range(0, 460, 23) for x in range(0, 620, 23)][:count]
+
+
+def test_a_thousand_objects_are_not_a_thousand_crops_and_what_is_begun_goes_first():
+    yard = evidence(detector={"max_looks_per_s": 10})
+    looked = []
+    skipped = 0
+    for index in range(11):
+        seen = see(yard, index / 5, *grid(500))
+        looked += [message.id for message in seen.messages]
+        skipped += seen.skipped["budget"]
+
+    assert 28 <= len(looked) <= 30  # ten saved up, and ten in each of two seconds
+    assert skipped > 5000
+    by_track = [sum(each.startswith(f"yard-abc-{n}.") for each in looked) for n in range(500)]
+    assert by_track[:9] == [3] * 9, "enough looks of a few, not one of each"
+
+
+def test_looks_again_are_shared_where_not_all_can_be_had():
+    yard = evidence(detector={"max_looks_per_s": 4})
+    looked = []
+    for index in range(300):
+        looked += [message.track for message in see(yard, index / 5, *grid(12)).messages]
+
+    late = looked[len(looked) // 2 :]
+    counts = [late.count(f"yard-abc-{n}") for n in range(12)]
+    assert max(counts) - min(counts) <= 1
+
+
+def test_another_run_begins_with_a_full_budget():
+    yard = evidence(detector={"max_looks_per_s": 2})
+    assert len(see(yard, 50, *grid(5)).messages) == 2
+    assert see(yard, 50.1, *grid(5)).messages == ()
+    again = see(yard, 0, *grid(5), run="r2").messages
+    assert [type(message) for message in again].count(Crop) == 2
