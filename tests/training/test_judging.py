@@ -6,7 +6,9 @@ pytest.importorskip("onnxruntime", reason="the extra `training` is not installed
 from producers.cards import CARDS
 from training.cards.compose import Placed, Scene
 from training.check import Found, Track, compare
-from training.operating_point import Point, choose, count, curve, same
+from training.datasets import Picture, Thing
+from training.operating_point import tally_picture, tally_scene
+from training.points import Detection, Point, Tally, choose, curve, same
 
 PHONE = next(card for card in CARDS if card.label == "phone")
 BLANK = next(card for card in CARDS if card.label == "blank")
@@ -57,16 +59,35 @@ def test_alerts_are_compared_with_the_truth(tracks, good) -> None:
     assert compare(tracks, EPISODES)[1] is good
 
 
+def found(*scored: tuple[tuple[float, float, float, float], float]) -> list[Detection]:
+    return [Detection(box, score, "suspect") for box, score in scored]
+
+
 def test_a_detection_counts_for_the_card_it_covers() -> None:
     scene = Scene(np.zeros((720, 1280, 3), np.uint8), [Placed(PHONE, BOX, 1.0)])
-    found = [((12.0, 12.0, 88.0, 70.0), 0.4), (BOX, 0.6), ((500.0, 500.0, 560.0, 560.0), 0.3)]
-    assert count(scene, found) == ([0.6], [0.3])
+    seen = found(((12.0, 12.0, 88.0, 70.0), 0.4), (BOX, 0.6), ((500.0, 500.0, 560.0, 560.0), 0.3))
+    assert tally_scene(scene, seen) == Tally([0.6], [0.3], 1)
 
 
 def test_a_detection_of_a_blank_card_is_false_and_hidden_cards_are_not_wanted() -> None:
     cards = [Placed(BLANK, BOX, 1.0), Placed(PHONE, (600, 10, 680, 70), 0.4)]
     scene = Scene(np.zeros((720, 1280, 3), np.uint8), cards)
-    assert count(scene, [(BOX, 0.5), ((600.0, 10.0, 680.0, 70.0), 0.9)]) == ([], [0.5])
+    seen = found((BOX, 0.5), ((600.0, 10.0, 680.0, 70.0), 0.9))
+    assert tally_scene(scene, seen) == Tally([], [0.5], 1)
+
+
+def test_a_detection_with_another_label_finds_nothing_and_is_false() -> None:
+    seen = [Detection(BOX, 0.7, "cat"), Detection(BOX, 0.4, "dog")]
+    picture = Picture("a.jpg", 1280, 720, (Thing("dog", BOX),))
+    assert tally_picture(picture, seen, min_width=0) == Tally([0.4], [0.7], 1)
+
+
+@pytest.mark.parametrize(("min_width", "wanted"), [(40.0, [0.7]), (40.1, [])])
+def test_things_that_are_too_narrow_need_not_be_found_but_are_not_false(min_width, wanted) -> None:
+    # 80 pixels of 2560 are 40 of 1280.
+    picture = Picture("a.jpg", 2560, 1440, (Thing("dog", BOX),))
+    seen = [Detection(BOX, 0.7, "dog")]
+    assert tally_picture(picture, seen, min_width) == Tally(wanted, [], 1)
 
 
 def test_boxes_are_compared_by_intersection_over_union() -> None:
@@ -76,10 +97,11 @@ def test_boxes_are_compared_by_intersection_over_union() -> None:
 
 
 def test_the_highest_threshold_with_enough_recall_is_chosen() -> None:
-    points = curve([0.9, 0.45, 0.12, 0.9], [0.3, 0.05], images=2)
+    halves = [Tally([0.9, 0.45], [0.3], 1), Tally([0.12, 0.9], [0.05], 1)]
+    points = curve(Tally.of(halves))
     assert [p.found for p in points if p.min_score in (0.1, 0.4, 0.5)] == [4, 3, 2]
     assert next(p for p in points if p.min_score == 0.1).false_per_image == 0.5
-    assert choose(points, 0.75).min_score == 0.4
+    assert choose(points, 0.75).min_score == 0.45
     assert choose(points, 1.0).min_score == 0.1
 
 
