@@ -101,7 +101,10 @@ async def test_keras_and_triton_give_the_same_scores(server: Server, run: Path, 
 async def test_a_crop_gets_a_verdict_from_what_was_just_trained(
     server: Server, run: Path, crops: Path
 ) -> None:
-    jpeg = next((crops / "umbrella").glob("*.jpg")).read_bytes()
+    drawn = cv2.imread(str(next((crops / "umbrella").glob("*.jpg"))))
+    assert drawn is not None
+    # As large as the region that `crop` says it was cut out of: others are refused.
+    jpeg = cv2.imencode(".jpg", cv2.resize(drawn, (100, 100)))[1].tobytes()
     alerts = Alerts()
     async with Triton(server.url, deadline_s=30.0) as triton:
         endpoint = await triton.model("fused", answers="labels")
