@@ -7,17 +7,26 @@ import time
 from pydantic import JsonValue, ValidationError
 
 from classifier_svc.desk import Desk
+from classifier_svc.forgetting import forget, ids_of
 from classifier_svc.keeper import Keeper
 from classifier_svc.metrics import Metrics
 from classifier_svc.outbox import Outbox
+from classifier_svc.outbox_rows import outgoing, put
 from classifier_svc.records import add_feedback
 from secondlook import topics
 from secondlook.adapters.bus import Bus
-from secondlook.adapters.database import Database
+from secondlook.adapters.database import Connection, Database
 from secondlook.adapters.subscriptions import Delivery
 from secondlook.config import Config
 from secondlook.errors import DatabaseError, NotConnected, Unreadable
-from secondlook.messages import Replay, TestAlertCommand, summarise
+from secondlook.messages import (
+    ForgetCommand,
+    Forgotten,
+    Replay,
+    TestAlertCommand,
+    moment_of,
+    summarise,
+)
 
 log = logging.getLogger(__name__)
 
@@ -25,7 +34,7 @@ REPLAYS_AT_ONCE = 4
 REPLAY_LIMIT_S = 60.0
 TEST_EVERY_S = 0.5
 """Test alerts come no faster: each is stored, and told to everyone."""
-KEYS = ("armed", "confirm_score", "cooldown_s", "test_alert")
+KEYS = ("armed", "confirm_score", "cooldown_s", "test_alert", "forget")
 
 
 class Requests:
@@ -125,6 +134,10 @@ class Requests:
         camera, key = delivery.levels["camera"], delivery.levels["key"]
         if delivery.retained:
             raise Unreadable("it was retained, and a command must not be obeyed again later")
+        if key == "forget":
+            # Also of a camera that is configured no more.
+            await self._forget(camera, delivery.message)
+            return "done"
         if camera not in self._config.cameras:
             raise Unreadable("no such camera")
         if key not in KEYS:
@@ -145,3 +158,36 @@ class Requests:
         self._tested_s = time.monotonic()
         await self._desk.test_alert(camera, command.label or labels[0])
         return "done"
+
+    async def _forget(self, camera: str, message: JsonValue) -> None:
+        try:
+            command = ForgetCommand.model_validate(message)
+        except ValidationError as error:
+            raise Unreadable(summarise(error)) from error
+        first, end = ids_of(camera, command)
+        now_ns = time.time_ns()
+
+        def work(db: Connection) -> int:
+            count, clearing = forget(db, camera, first, end)
+            said = Forgotten(forgotten=count, at=moment_of(now_ns), request=command.request)
+            answer = outgoing(
+                topics.CONFIG, said.model_dump(mode="json"), camera=camera, key="forget"
+            )
+            put(db, [*clearing, answer], now_ns)
+            return count
+
+        try:
+            count = await self._database.write(work)
+            # What was deleted goes out of the file and of its log.
+            await self._database.read(_shrink)
+        except DatabaseError as error:
+            raise Unreadable(f"the database cannot be written: {error}") from error
+        log.warning(
+            "camera %s: %d alerts and their pictures were deleted on request", camera, count
+        )
+        self._outbox.wake()
+
+
+def _shrink(db: Connection) -> None:
+    db.execute("PRAGMA incremental_vacuum").fetchall()
+    db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()

@@ -288,6 +288,8 @@ class Seen(Message):
     run: RunId
     media_ns: Nanoseconds
     captured_ns: Nanoseconds
+    unbroken_since_ns: Nanoseconds | None = None
+    """Unix time since which it has looked without a pause, in this run; null: not known."""
 
 
 CropMessage = Annotated[Crop | TrackEnded | Seen, Field(discriminator="schema_")]
@@ -460,6 +462,24 @@ class TestAlertCommand(Message):
 
     label: Slug | None = None
     """Default: the first alert label."""
+
+
+class ForgetCommand(Message):
+    """Delete a camera's alerts and their pictures: one, those begun before a moment, or all."""
+
+    id: AlertId | None = None
+    before: Time | None = None
+    request: Annotated[str, Field(pattern=r"^[0-9a-z]{0,40}$")] = ""
+    """Repeated in the answer, so that who asked knows it."""
+
+
+class Forgotten(Message):
+    """The answer, on `config/<camera>/forget`."""
+
+    forgotten: int
+    """Alerts."""
+    at: Time
+    request: str
 
 
 class Feedback(Message):

@@ -21,7 +21,7 @@ PLACEHOLDERS = {
     "label": "A label as a topic level: a-z, 0-9 and _.",
     "service": "producers, detector, classifier or triton.",
     "client": "The name given in the request.",
-    "key": "armed, confirm_score, cooldown_s or test_alert.",
+    "key": "armed, confirm_score, cooldown_s, test_alert or forget.",
 }
 
 

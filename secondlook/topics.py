@@ -176,7 +176,8 @@ STATE: Topic[OnOff] = Topic(
 SNAPSHOTS: Topic[bytes] = Topic(
     "snapshots/{camera}",
     bytes,
-    "JPEG of the last alert, its `snapshot_id` in the comment; published before the alert.",
+    "JPEG of the last alert, its `snapshot_id` in the comment; published before the alert. "
+    "Empty once it was deleted, as is `last/…`.",
     writers=("classifier",),
     readers=("consumers",),
     retain=True,
@@ -252,8 +253,8 @@ REPLAYED: Topic[messages.Alert | messages.ReplayEnd] = Topic(
 SET: Topic[JsonValue] = Topic(
     "set/{camera}/{key}",
     JsonValue,
-    "A command for `armed`, `confirm_score`, `cooldown_s` or `test_alert`. Never retain it: "
-    "retained commands are refused.",
+    "A command for `armed`, `confirm_score`, `cooldown_s`, `test_alert` or `forget`. Never retain "
+    "it: retained commands are refused.",
     writers=("consumers",),
     readers=("classifier",),
     max_bytes=4096,

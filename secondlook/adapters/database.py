@@ -130,6 +130,8 @@ class Database:
                 "auto_vacuum=INCREMENTAL",
                 "journal_mode=WAL",
                 "synchronous=FULL",
+                # What is deleted is overwritten where that costs no further page.
+                "secure_delete=FAST",
                 f"journal_size_limit={WAL_BYTES}",
             ):
                 self._connection.execute(f"PRAGMA {setting}").fetchall()
