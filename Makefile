@@ -5,7 +5,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all check fuzz schema lock clean
+.PHONY: help demo sbom test test-all check fuzz schema lock clean
 .DELETE_ON_ERROR:
 
 VENV := .venv
@@ -54,6 +54,10 @@ schema: $(VENV)/.dev ## write the contract (JSON Schemas, AsyncAPI, samples) ane
 
 lock: $(VENV)/.dev ## choose new versions of the dependencies and write their hashes
 	requirements/lock $(BIN)/uv
+
+sbom: $(VENV)/.dev ## write the bill of materials (CycloneDX) of what the services run on: sbom.json
+	$(BIN)/uv tool run --from cyclonedx-bom==7.5.0 cyclonedx-py requirements requirements/services.txt \
+	  --pyproject pyproject.toml --output-reproducible --validate -o sbom.json
 
 clean: ## remove the environment and what tools left; keeps the cache with Triton
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache *.egg-info

@@ -61,8 +61,8 @@ def forget(db: Connection, camera: str, first: str, end: str) -> tuple[int, list
         rows = db.execute("SELECT levels, payload FROM retained WHERE topic = ?", (pattern,))
         for levels, payload in rows.fetchall():
             if json.loads(levels)["camera"] == camera and first <= _id_in(pattern, payload) < end:
-                # An empty retained message removes what the broker keeps. It is remembered here
-                # in place of the picture, for a broker that comes back with an older memory.
+                # An empty retained message removes what the broker keeps; until it is
+                # acknowledged, a broker that comes back is told so again.
                 clearing.append(Outgoing(pattern, levels, b""))
     db.executemany(
         "UPDATE retained SET payload = ? WHERE topic = ? AND levels = ?",
