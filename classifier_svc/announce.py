@@ -8,7 +8,7 @@ from classifier_svc.blind import record
 from classifier_svc.episodes import UNVERIFIED, Changed
 from classifier_svc.judge import Effect, Gap
 from classifier_svc.memory import Episode
-from classifier_svc.outbox import Outgoing, outgoing
+from classifier_svc.outbox_rows import Outgoing, outgoing
 from secondlook import topics
 from secondlook.messages import Alert, Blind, Event
 

@@ -8,13 +8,15 @@ from zoneinfo import ZoneInfo
 from classifier_svc.alerts import Tally, test_alerts, verdict_of
 from classifier_svc.announce import Announcer
 from classifier_svc.blind import Blindness
+from classifier_svc.departed import farewell
 from classifier_svc.episodes import UNVERIFIED
 from classifier_svc.inbox import Inbox
 from classifier_svc.judge import Judge
 from classifier_svc.ledger import Ledger, Place, Step
 from classifier_svc.looks import Look
 from classifier_svc.metrics import Metrics
-from classifier_svc.outbox import Outbox, stale_states
+from classifier_svc.outbox import Outbox
+from classifier_svc.outbox_rows import stale_retained, stale_states
 from classifier_svc.pictures import placeholder
 from classifier_svc.records import last_heartbeat, load_memory
 from classifier_svc.snapshots import Snapshots
@@ -108,7 +110,8 @@ class Desk:
         Raises:
             DatabaseError: It cannot be read.
         """
-        for camera, kind, key, value in await self._database.read(load_memory):
+        rows = await self._database.read(load_memory)
+        for camera, kind, key, value in rows:
             try:
                 self._recall(camera, kind, key, value)
             except ValueError as error:
@@ -116,12 +119,22 @@ class Desk:
         last_ns = await self._database.read(last_heartbeat)
         labels = self._config.alerts.labels
         known = {(camera, label) for camera in self._places for label in labels}
-        stale = await self._database.read(lambda db: stale_states(db, known))
+        stale = await self._database.read(
+            lambda db: stale_states(db, known) + stale_retained(db, self._places)
+        )
         self.connection_was_cut()
         async with self._ledger.deciding() as step:
             step.beat = True
-            step.messages += stale
             now_ns = self._now_ns()
+            told, farewells, step.changes = farewell(
+                rows,
+                self._places,
+                rule=self._config.alerts,
+                root=self._config.mqtt.root,
+                now_ns=now_ns,
+            )
+            step.messages += [*farewells, *stale]
+            step.done += self._strangers()
             if last_ns is not None:
                 away = self._blindness.classifier_was_away(last_ns, now_ns)
                 self._ledger.tell_blind(step, away)
@@ -130,6 +143,15 @@ class Desk:
                 step.messages += place.announcer.begin(place.judge.memory.episodes.values())
                 step.messages.append(place.announcer.counters(place.tally))
                 step.add(camera, place.judge.close_others({*labels, UNVERIFIED}))
+        for alert in told:
+            self._ledger.count(alert)
+
+    def _strangers(self) -> list[Entry]:
+        """Take what waits of cameras that are configured no more out of the line."""
+        strangers = self._waiting.strangers(self._places)
+        self._waiting.remove(strangers)
+        self._metrics.shed.labels("", "unknown_camera").inc(len(strangers))
+        return strangers
 
     def _recall(self, camera: str, kind: str, key: str, value: bytes) -> None:
         place = self._places.get(camera)

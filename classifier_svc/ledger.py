@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from classifier_svc import outbox as outbox_rows
+from classifier_svc import outbox_rows
 from classifier_svc.alerts import Tally
 from classifier_svc.announce import Announcer, messages_of
 from classifier_svc.blind import Blindness
@@ -19,7 +19,8 @@ from classifier_svc.episodes import Changed
 from classifier_svc.inbox import mark_done, picture_row
 from classifier_svc.judge import Effect, Judge
 from classifier_svc.metrics import Metrics
-from classifier_svc.outbox import Outbox, Outgoing
+from classifier_svc.outbox import Outbox
+from classifier_svc.outbox_rows import Outgoing
 from classifier_svc.records import Change, beat, save_memory
 from classifier_svc.snapshots import Snapshots
 from classifier_svc.waiting import Entry
@@ -51,6 +52,8 @@ class Step:
     looks: Counter[str] = field(default_factory=Counter)
     done: list[Entry] = field(default_factory=list)
     messages: list[Outgoing] = field(default_factory=list)
+    changes: list[Change] = field(default_factory=list)
+    """Of the memory, beyond what the cameras' own parts tell."""
     beat: bool = False
 
     def add(self, camera: str, effects: Sequence[Effect]) -> None:
@@ -148,7 +151,7 @@ class Ledger:
 
     async def _commit(self, step: Step) -> None:
         """Store a decision; try for as long as it takes, for it cannot be taken back."""
-        changes, now_ns = self._changes(), self._now_ns()
+        changes, now_ns = self._changes() + step.changes, self._now_ns()
 
         def work(db: Connection) -> None:
             mark_done(db, step.done, now_ns)

@@ -5,46 +5,33 @@ acknowledgement only says that it took them.
 """
 
 import asyncio
+import itertools
 import json
 import logging
+import time
 from collections import Counter
-from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol, TypeVar
 
+from classifier_svc import outbox_rows
+from classifier_svc.outbox_rows import BATCH, BY_PATTERN, Row
 from secondlook import topics
-from secondlook.adapters.database import Connection, Database
+from secondlook.adapters.database import Database
 from secondlook.backoff import Backoff
 from secondlook.errors import DatabaseError, NotConnected
-from secondlook.messages import Alert, Replay, ReplayEnd
+from secondlook.messages import Replay, ReplayEnd
 from secondlook.topics import Topic
+from secondlook.wall import Wall
 
 M = TypeVar("M")
 log = logging.getLogger(__name__)
 
 SECOND = 1_000_000_000
-BATCH = 100
 GIVE_UP_AFTER = 10
-"""Refusals by a connected broker after which what is no alert is let go."""
-_BY_PATTERN = {topic.pattern: topic for topic in topics.ALL}
-
-
-@dataclass(frozen=True, slots=True)
-class Outgoing:
-    """A message on its way out."""
-
-    topic: str
-    """Its pattern."""
-    levels: str
-    payload: bytes
-    alert_id: str | None = None
-
-
-def outgoing(topic: Topic[M], message: M, **levels: str) -> Outgoing:
-    """Make a message ready for the outbox."""
-    alert_id = message.id if topic is topics.ALERTS and isinstance(message, Alert) else None
-    payload = topic.encode(message)
-    return Outgoing(topic.pattern, json.dumps(levels, sort_keys=True), payload, alert_id)
+"""Refusals by a connected broker after which what is no alert is let go, and an alert set aside
+with the rest of its episode."""
+AGAIN_AFTER_S = 60.0
+"""What was set aside is tried again so often, and after every connect."""
 
 
 class Outlet(Protocol):
@@ -56,10 +43,6 @@ class Outlet(Protocol):
 
     async def publish(self, topic: Topic[Any], message: Any, **levels: str) -> None:  # noqa: ANN401 - any message
         """Send a message and wait for its acknowledgement."""
-
-
-Row = tuple[int, str, str, bytes]
-"""seq, topic, levels, payload."""
 
 
 class Outbox:
@@ -76,14 +59,21 @@ class Outbox:
         self, database: Database, outlet: Outlet, now_ns: Callable[[], int], replay_s: float
     ) -> None:
         self.counts: Counter[str] = Counter()
-        """`published`, `given_up`, `replayed`, `republished`."""
+        """`published`, `given_up`, `set_aside` (alerts that the broker refuses: `replay` still
+        answers them), `replayed`, `republished`."""
         self.depth = 0
         """Messages that wait for their acknowledgement."""
         self.oldest_ns: int | None = None
+        self.refused = 0
+        """Alerts that the broker refuses, among them."""
         self._database = database
         self._outlet = outlet
         self._now_ns = now_ns
         self._replay_ns = round(replay_s * SECOND)
+        self._wall = Wall()
+        self._refused: set[str] = set()
+        """The levels of alerts that were refused: the next of them is tried once."""
+        self._again_at_s = 0.0
         self._woken = asyncio.Event()
         self._connects = 0
         self._greeted = 0
@@ -98,6 +88,7 @@ class Outbox:
         """Tell that there is a broker (again): it may have lost what it had retained."""
         self._connects += 1
         self._fresh.clear()
+        self._again_at_s = 0.0
         self._woken.set()
 
     async def run(self) -> None:
@@ -117,9 +108,9 @@ class Outbox:
                 await asyncio.sleep(backoff.next_s())
             else:
                 backoff.reset()
-                await self._woken.wait()
+                await self._pause(AGAIN_AFTER_S if self.refused else None)
 
-    async def _pause(self, seconds: float) -> None:
+    async def _pause(self, seconds: float | None) -> None:
         try:
             async with asyncio.timeout(seconds):
                 await self._woken.wait()
@@ -128,48 +119,80 @@ class Outbox:
 
     async def _drain(self) -> bool:
         """Publish everything that waits; return True once nothing does."""
+        now_s = asyncio.get_running_loop().time()
+        if now_s >= self._again_at_s:
+            await self._database.write(outbox_rows.bring_back)
+            self._again_at_s = now_s + AGAIN_AFTER_S
         while True:
-            rows, self.depth, self.oldest_ns = await self._database.read(_undelivered)
+            rows, self.depth, self.oldest_ns, self.refused = await self._database.read(
+                outbox_rows.undelivered
+            )
             if not rows:
                 return True
             delivered: list[Row] = []
+            aside: set[str | None] = set()
             try:
                 for row in rows:
-                    await self._deliver(row)
-                    delivered.append(row)
+                    if row.alert_id is not None and row.alert_id in aside:
+                        continue
+                    if await self._deliver(row):
+                        delivered.append(row)
+                    else:
+                        aside.add(row.alert_id)
+                        await self._set_aside(row)
             finally:
                 # Also when the connection breaks: what was acknowledged need not go again.
                 if delivered:
                     await self._mark(delivered)
 
-    async def _mark(self, delivered: Sequence[Row]) -> None:
+    async def _set_aside(self, row: Row) -> None:
         now_ns = self._now_ns()
-        await self._database.write(lambda db: _mark_delivered(db, delivered, now_ns))
+        await self._database.write(lambda db: outbox_rows.set_aside(db, row.seq, now_ns))
+        if row.levels not in self._refused:
+            log.error(
+                "the broker refuses alerts %s: they are set aside, only `replay` answers them; let "
+                "the classifier write there (secondlook broker-config)",
+                row.levels,
+            )
+        self._refused.add(row.levels)
+        self.counts["set_aside"] += 1
+
+    async def _mark(self, delivered: Sequence[Row]) -> None:
+        now_ns = self._time_ns()
+        await self._database.write(lambda db: outbox_rows.mark_delivered(db, delivered, now_ns))
         self.depth = max(0, self.depth - len(delivered))
 
-    async def _deliver(self, row: Row) -> None:
-        """Publish one message, again and again as long as the broker is there."""
-        _, pattern, levels, payload = row
-        topic = _BY_PATTERN[pattern]
-        backoff = Backoff()
-        refusals = 0
-        while True:
+    def _time_ns(self) -> int:
+        now_ns = self._now_ns()
+        self._wall.tell(now_ns, time.monotonic_ns())
+        return now_ns
+
+    async def _deliver(self, row: Row) -> bool:
+        """Publish one message, again and again; return False for an alert that is refused."""
+        topic = BY_PATTERN[row.topic]
+        backoff = Backoff(longest_s=1.0)
+        patience = 1 if row.alert_id and row.levels in self._refused else GIVE_UP_AFTER
+        for refusals in itertools.count(1):
             try:
-                await self._outlet.publish(topic, payload, **json.loads(levels))
+                await self._outlet.publish(topic, row.payload, **json.loads(row.levels))
             except NotConnected as error:
                 if not self._outlet.connected:
                     raise
-                refusals += 1
-                if refusals >= GIVE_UP_AFTER and topic is not topics.ALERTS:
+                if refusals >= patience and row.alert_id is not None:
+                    return False
+                if refusals >= patience:
                     self.counts["given_up"] += 1
-                    log.warning("the broker refuses %s; going on without: %s", pattern, error)
-                    return
-                log.warning("the broker did not take %s: %s", pattern, error)
+                    log.warning("the broker refuses %s; going on without: %s", row.topic, error)
+                    return True
+                log.warning("the broker did not take %s: %s", row.topic, error)
                 await asyncio.sleep(backoff.next_s())
             else:
-                self.counts["published"] += 1
-                self._fresh.add((pattern, levels))
-                return
+                break
+        if row.alert_id is not None:
+            self._refused.discard(row.levels)
+        self.counts["published"] += 1
+        self._fresh.add((row.topic, row.levels))
+        return True
 
     async def _republish(self) -> None:
         """Say again what the broker should have retained; the newest of each topic."""
@@ -179,7 +202,7 @@ class Outbox:
         )
         for row in rows:
             if (row[1], row[2]) not in self._fresh:
-                await self._deliver(row)
+                await self._deliver(Row(*row))
                 self.counts["republished"] += 1
         self._greeted = wanted
 
@@ -191,7 +214,8 @@ class Outbox:
             DatabaseError: They cannot be read.
         """
         since_ns = request.since_ns
-        kept_ns = self._now_ns() - self._replay_ns
+        # A clock that was set forward meanwhile makes no alert older.
+        kept_ns = self._wall.before_ns(self._replay_ns, self._time_ns())
         last = 0
         while True:
             rows = await self._database.read(
@@ -208,79 +232,3 @@ class Outbox:
             if len(rows) < BATCH:
                 break
         await self._outlet.publish(topics.REPLAYED, ReplayEnd(), client=request.client)
-
-
-def put(db: Connection, messages: Sequence[Outgoing], now_ns: int) -> None:
-    """Store messages behind those that wait; part of the caller's transaction."""
-    db.executemany(
-        "INSERT INTO outbox (topic, levels, payload, put_ns, alert_id) VALUES (?, ?, ?, ?, ?)",
-        [(m.topic, m.levels, m.payload, now_ns, m.alert_id) for m in messages],
-    )
-
-
-def stale_states(db: Connection, known: Collection[tuple[str, str]]) -> list[Outgoing]:
-    """Return `OFF` for states that were said of cameras and labels that are configured no more.
-
-    Args:
-        db: The database.
-        known: Camera and label of every state that is said from now on.
-    """
-    rows = db.execute(
-        "SELECT levels FROM retained WHERE topic = ? AND payload <> ?",
-        (topics.STATE.pattern, b"OFF"),
-    )
-    found = [json.loads(levels) for (levels,) in rows]
-    return [
-        outgoing(topics.STATE, "OFF", **levels)
-        for levels in found
-        if (levels["camera"], levels["label"]) not in known
-    ]
-
-
-def _undelivered(db: Connection) -> tuple[list[Row], int, int | None]:
-    rows = db.execute(
-        "SELECT seq, topic, levels, payload FROM outbox WHERE delivered_ns IS NULL"
-        " ORDER BY seq LIMIT ?",
-        (BATCH,),
-    ).fetchall()
-    depth, oldest_ns = db.execute(
-        "SELECT count(*), min(put_ns) FROM outbox WHERE delivered_ns IS NULL"
-    ).fetchone()
-    return rows, depth, oldest_ns
-
-
-def _mark_delivered(db: Connection, rows: Sequence[Row], now_ns: int) -> None:
-    for seq, pattern, levels, payload in rows:
-        if _BY_PATTERN[pattern].retain:
-            db.execute(
-                "INSERT INTO retained (topic, levels, payload) VALUES (?, ?, ?)"
-                " ON CONFLICT DO UPDATE SET payload = excluded.payload",
-                (pattern, levels, payload),
-            )
-        db.execute("DELETE FROM outbox WHERE seq = ? AND alert_id IS NULL", (seq,))
-        db.execute("UPDATE outbox SET delivered_ns = ? WHERE seq = ?", (now_ns, seq))
-
-
-def purge(db: Connection, now_ns: int, *, replay_ns: int, keep_ns: int, most_bytes: int) -> None:
-    """Forget delivered alerts older than `keep_ns`; the oldest ones when there are too many.
-
-    Args:
-        db: In a transaction.
-        now_ns: Unix time.
-        replay_ns: Nothing is forgotten that was delivered within this time.
-        keep_ns: How long delivered alerts are kept.
-        most_bytes: Of the whole database.
-    """
-    db.execute(
-        "DELETE FROM outbox WHERE alert_id IS NOT NULL AND delivered_ns < ?",
-        (now_ns - max(keep_ns, replay_ns),),
-    )
-    [pages] = db.execute("PRAGMA page_count").fetchone()
-    [free] = db.execute("PRAGMA freelist_count").fetchone()
-    [size] = db.execute("PRAGMA page_size").fetchone()
-    if (pages - free) * size > most_bytes:
-        db.execute(
-            "DELETE FROM outbox WHERE seq IN (SELECT seq FROM outbox WHERE alert_id IS NOT NULL"
-            " AND delivered_ns < ? ORDER BY seq LIMIT 1000)",
-            (now_ns - replay_ns,),
-        )

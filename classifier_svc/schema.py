@@ -57,4 +57,8 @@ MIGRATIONS = (
         at_ns INTEGER NOT NULL
     )
     """,
+    """
+    ALTER TABLE outbox ADD COLUMN refused_ns INTEGER;  -- set while the broker refuses it
+    CREATE INDEX outbox_refused ON outbox (alert_id) WHERE refused_ns IS NOT NULL
+    """,
 )

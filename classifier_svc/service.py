@@ -7,8 +7,7 @@ import secrets
 import time
 from collections.abc import Sequence
 
-from classifier_svc import outbox as outbox_rows
-from classifier_svc import records
+from classifier_svc import outbox_rows, records
 from classifier_svc.desk import Desk
 from classifier_svc.inbox import Inbox, Received
 from classifier_svc.keeper import FEEDBACK_WAITING, Keeper
@@ -38,6 +37,7 @@ DAY_S = 86_400
 RECEIVE_AT_ONCE = 200
 CROPS_UNREAD = 2000
 """Messages that may lie unstored in memory; the detector sends again what does not fit."""
+OUTBOX_COUNTS = ("published", "given_up", "set_aside", "replayed", "republished")
 WAITING_PART = 0.75
 """The part of `retention.max_mb` that crops may take which wait for a verdict."""
 TICK_S = 1.0
@@ -251,11 +251,12 @@ class Service:
         metrics, outbox, inbox = self._metrics, self._outbox, self._inbox
         metrics.gauge("crops_waiting", "Crops that wait for a verdict", lambda: len(inbox.waiting))
         metrics.gauge("outbox_waiting", "Messages not acknowledged yet", lambda: outbox.depth)
+        metrics.gauge("outbox_refused", "Alerts the broker refuses", lambda: outbox.refused)
         metrics.gauge("outbox_age_seconds", "Age of the oldest of them", self._outbox_age_s)
         metrics.gauge("database_commits", "Commits so far", lambda: self._database.stats.commits)
         metrics.gauge("database_failures", "Failed so far", lambda: self._database.stats.failures)
         metrics.watch("messages", inbox.counts, "again", "too_old")
-        metrics.watch("outbox", outbox.counts, "published", "given_up", "replayed", "republished")
+        metrics.watch("outbox", outbox.counts, *OUTBOX_COUNTS)
         counted = ("kept", "again", "dropped", "failed", "removed", "corrected")
         metrics.watch("review", self._keeper.counts, *counted)
         metrics.watch("snapshots", self._snapshots.counts, "frame", "crop", "none")

@@ -7,7 +7,7 @@ more than what has waited. A camera that sends too much sheds its own crops, no 
 
 import math
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain, zip_longest
 from typing import Literal
@@ -71,6 +71,11 @@ class Waiting:
             if entry.kind == "crop":
                 self._crops -= 1
                 self._lines.move_to_end(entry.camera)
+
+    def strangers(self, cameras: Container[str]) -> list[Entry]:
+        """Return everything of other cameras than these."""
+        lines = (line for camera, line in self._lines.items() if camera not in cameras)
+        return [entry for line in lines for entry in line.values()]
 
     def crops(self) -> list[Entry]:
         """Return all crops, the earliest received first."""

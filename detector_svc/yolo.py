@@ -129,7 +129,7 @@ class Head:
                 if self.kind == "yolov5":
                     return self._yolov5(output, min_score)
                 return self._yolov8(output, min_score)
-        except (KeyError, IndexError, ValueError, TypeError) as error:
+        except (KeyError, IndexError, OverflowError, TypeError, ValueError) as error:
             shapes = {name: np.shape(value) for name, value in outputs.items()}
             raise ModelError(
                 f"the answer {shapes} cannot be read as {self.kind} with {len(self.labels)} labels"

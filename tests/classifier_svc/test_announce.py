@@ -3,7 +3,7 @@ from datetime import UTC
 from classifier_svc.alerts import Tally, test_alerts
 from classifier_svc.announce import Announcer, messages_of
 from classifier_svc.judge import Gap
-from classifier_svc.outbox import Outgoing
+from classifier_svc.outbox_rows import Outgoing
 from secondlook import topics
 from tests.classifier_svc.scene import START, THERE, Scene, look, ns
 

@@ -34,7 +34,7 @@ class Office:
         self.now_ns = START + ns(1)
         self.database = database
         self.health = Health()
-        cameras = {"yard": {"source": "synthetic:"}}
+        cameras = {config.pop("camera", "yard"): {"source": "synthetic:"}}
         self.config = Config.model_validate({"cameras": cameras} | config)
         self.inbox = Inbox(database, 300)
         self.outbox = Outbox(database, Broker(), lambda: self.now_ns, 900)
@@ -247,3 +247,27 @@ async def test_counters_begin_again_at_midnight(tmp_path: Path) -> None:
 @pytest.fixture(autouse=True)
 def quick_retries(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("classifier_svc.ledger.Backoff.next_s", lambda _self: 0.001)
+
+
+async def test_a_camera_that_is_configured_no_more_is_taken_leave_of(tmp_path: Path) -> None:
+    async with office(tmp_path) as first:
+        await first.judge((0, "s"), (0.2, "s"))
+        await first.receive(crop_of(look(0.4, "s")), seen(1))
+        await first.database.write(lambda db: db.execute("DELETE FROM outbox"))
+    async with office(tmp_path, camera="gate") as second:
+        said = await second.said()
+        assert said[:2] == ["alerts end", "state OFF"]
+        [payload] = await second.database.read(
+            lambda db: db.execute(
+                "SELECT payload FROM outbox WHERE topic LIKE 'alerts/%'"
+            ).fetchone()
+        )
+        assert (json.loads(payload)["reason"], json.loads(payload)["sequence"]) == ("gone", 1)
+        assert len(second.inbox.waiting) == 0, "nobody is there to judge for it"
+        left = await second.database.read(
+            lambda db: db.execute("SELECT camera FROM memory WHERE camera = 'yard'").fetchall()
+        )
+        assert left == []
+    async with office(tmp_path, camera="gate") as third:
+        assert "alerts end" not in (await third.said())[3:]
+        assert len(third.inbox.waiting) == 0

@@ -8,10 +8,18 @@ from typing import Any
 import pytest
 
 from classifier_svc.alerts import test_alerts
-from classifier_svc.outbox import Outbox, Outgoing, outgoing, purge, put, stale_states
+from classifier_svc.outbox import Outbox
+from classifier_svc.outbox_rows import (
+    Outgoing,
+    outgoing,
+    purge,
+    put,
+    stale_retained,
+    stale_states,
+)
 from classifier_svc.schema import MIGRATIONS
 from secondlook import topics
-from secondlook.adapters.database import Database
+from secondlook.adapters.database import Connection, Database
 from secondlook.errors import NotConnected
 from secondlook.messages import Alert, Replay, moment_of
 from secondlook.topics import Topic
@@ -184,10 +192,15 @@ async def test_a_refused_snapshot_does_not_hold_up_alerts_for_ever(
     assert broker.paths() == PATHS[1:]
 
 
-async def test_a_refused_alert_is_never_given_up(
-    database: Database, monkeypatch: pytest.MonkeyPatch
+@pytest.fixture
+def soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("classifier_svc.outbox.GIVE_UP_AFTER", 2)
+    monkeypatch.setattr("classifier_svc.outbox.AGAIN_AFTER_S", 0.3)
+
+
+async def test_a_refused_alert_is_tried_again_until_it_is_taken(
+    database: Database, soon: None
 ) -> None:
-    monkeypatch.setattr("classifier_svc.outbox.GIVE_UP_AFTER", 1)
     broker = Broker()
     tries = []
 
@@ -198,9 +211,82 @@ async def test_a_refused_alert_is_never_given_up(
 
     broker.refuses = refuses
     await put_in(database, messages())
-    async with running(database, broker, Clock()):
+    async with running(database, broker, Clock()) as outbox:
         await until(lambda: len(broker.taken) == 4)
-    assert broker.paths() == PATHS
+        await until(lambda: outbox.depth == 0)
+    assert sorted(broker.paths()) == sorted(PATHS)
+    assert outbox.refused == 0
+
+
+async def test_an_episode_whose_alert_is_refused_waits_as_a_whole_and_blocks_no_other(
+    database: Database, soon: None, caplog: pytest.LogCaptureFixture
+) -> None:
+    broker = Broker()
+    broker.refuses = lambda path: path == "home/alerts/yard/big_gun"
+    new, end = test_alerts("yard", "big_gun", root="home", now_ns=START, entropy=bytes(10))
+    other = test_alerts("gate", "big_gun", root="home", now_ns=START, entropy=bytes(10))[0]
+
+    def row(one: Alert) -> Outgoing:
+        return outgoing(topics.ALERTS, one, camera=one.camera, label="big_gun")
+
+    await put_in(database, [row(new), row(other), row(end)])
+    async with running(database, broker, Clock()) as outbox:
+        await until(lambda: outbox.refused == 1)
+        await until(lambda: broker.paths() == ["alerts/gate/big_gun"])
+        await ask(outbox, START)
+        assert [payload for _, payload in broker.taken[1:4]] == [
+            new.encode(),
+            other.encode(),
+            end.encode(),
+        ], "replay answers what is set aside"
+        broker.refuses = lambda _path: False
+        await outbox.connected()
+        await until(lambda: outbox.depth == 0)
+    assert broker.paths()[-2:] == ["alerts/yard/big_gun"] * 2
+    assert [payload for _, payload in broker.taken[-2:]] == [new.encode(), end.encode()]
+    errors = [each for each in caplog.records if each.levelname == "ERROR"]
+    assert len(errors) == 1
+    assert outbox.counts["set_aside"] >= 1
+
+
+async def test_what_is_refused_for_ever_goes_when_it_is_too_old(
+    database: Database, soon: None
+) -> None:
+    broker = Broker()
+    broker.refuses = lambda _path: True
+    await put_in(database, messages(0)[1:2])
+    async with running(database, broker, Clock()) as outbox:
+        await until(lambda: outbox.refused == 1)
+    assert await left_after(database, START + ns(999)) == 1
+    assert await left_after(database, START + ns(1001)) == 0
+
+
+async def left_after(database: Database, now_ns: int) -> int:
+    def purged(db: Connection) -> int:
+        purge(db, now_ns, replay_ns=ns(900), keep_ns=ns(1000), most_bytes=10**9)
+        return len(db.execute("SELECT seq FROM outbox").fetchall())
+
+    return await database.write(purged)
+
+
+async def test_retained_messages_of_a_camera_that_is_gone_are_taken_away(
+    database: Database,
+) -> None:
+    broker = Broker()
+    await put_in(database, messages())
+    async with running(database, broker, Clock()) as outbox:
+        await until(lambda: outbox.counts["published"] == 4)
+        await until(lambda: outbox.depth == 0)
+        gone = await database.read(lambda db: stale_retained(db, {"gate"}))
+        await put_in(database, gone)
+        outbox.wake()
+        await until(lambda: outbox.counts["published"] == 6)
+        await until(lambda: outbox.depth == 0)
+    assert {path.removeprefix("home/") for path, payload in broker.taken if not payload} == {
+        "snapshots/yard",
+        "last/yard/big_gun",
+    }
+    assert await database.read(lambda db: stale_retained(db, {"gate"})) == []
 
 
 async def ask(outbox: Outbox, since_ns: int) -> None:

@@ -1,0 +1,156 @@
+"""The rows of the outbox in the database. Publishes nothing."""
+
+import json
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, TypeVar
+
+from secondlook import topics
+from secondlook.adapters.database import Connection
+from secondlook.messages import Alert
+from secondlook.topics import Topic
+
+M = TypeVar("M")
+BATCH = 100
+BY_PATTERN = {topic.pattern: topic for topic in topics.ALL}
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """A message on its way out."""
+
+    topic: str
+    """Its pattern."""
+    levels: str
+    payload: bytes
+    alert_id: str | None = None
+
+
+def outgoing(topic: Topic[M], message: M, **levels: str) -> Outgoing:
+    """Make a message ready for the outbox."""
+    alert_id = message.id if topic is topics.ALERTS and isinstance(message, Alert) else None
+    payload = topic.encode(message)
+    return Outgoing(topic.pattern, json.dumps(levels, sort_keys=True), payload, alert_id)
+
+
+class Row(NamedTuple):
+    """A message that waits in the outbox."""
+
+    seq: int
+    topic: str
+    levels: str
+    payload: bytes
+    alert_id: str | None = None
+
+
+def put(db: Connection, messages: Sequence[Outgoing], now_ns: int) -> None:
+    """Store messages behind those that wait; part of the caller's transaction."""
+    db.executemany(
+        "INSERT INTO outbox (topic, levels, payload, put_ns, alert_id) VALUES (?, ?, ?, ?, ?)",
+        [(m.topic, m.levels, m.payload, now_ns, m.alert_id) for m in messages],
+    )
+
+
+def stale_states(db: Connection, known: Collection[tuple[str, str]]) -> list[Outgoing]:
+    """Return `OFF` for states that were said of cameras and labels that are configured no more.
+
+    Args:
+        db: The database.
+        known: Camera and label of every state that is said from now on.
+    """
+    rows = db.execute(
+        "SELECT levels FROM retained WHERE topic = ? AND payload <> ?",
+        (topics.STATE.pattern, b"OFF"),
+    )
+    found = [json.loads(levels) for (levels,) in rows]
+    return [
+        outgoing(topics.STATE, "OFF", **levels)
+        for levels in found
+        if (levels["camera"], levels["label"]) not in known
+    ]
+
+
+def stale_retained(db: Connection, cameras: Collection[str]) -> list[Outgoing]:
+    """Return what takes the retained messages of cameras that are configured no more away.
+
+    States stay: they are `OFF`.
+    """
+    rows = db.execute("SELECT topic, levels FROM retained").fetchall()
+    return [
+        Outgoing(topic, levels, b"")
+        for topic, levels in rows
+        if topic != topics.STATE.pattern
+        and json.loads(levels).get("camera", "") not in {"", *cameras}
+    ]
+
+
+def undelivered(db: Connection) -> tuple[list[Row], int, int | None, int]:
+    """Return what is to be published next, how much waits, since when, and how much is refused.
+
+    An episode of which an alert has been refused waits as a whole: its order stays.
+    """
+    rows = db.execute(
+        "SELECT seq, topic, levels, payload, alert_id FROM outbox AS mine"
+        " WHERE delivered_ns IS NULL AND refused_ns IS NULL AND NOT EXISTS"
+        " (SELECT 1 FROM outbox AS other WHERE other.refused_ns IS NOT NULL"
+        " AND other.alert_id = mine.alert_id) ORDER BY seq LIMIT ?",
+        (BATCH,),
+    ).fetchall()
+    depth, oldest_ns, refused = db.execute(
+        "SELECT count(*), min(put_ns), count(refused_ns) FROM outbox WHERE delivered_ns IS NULL"
+    ).fetchone()
+    return [Row(*row) for row in rows], depth, oldest_ns, refused
+
+
+def set_aside(db: Connection, seq: int, now_ns: int) -> None:
+    """Note that the broker refuses a message."""
+    db.execute("UPDATE outbox SET refused_ns = ? WHERE seq = ?", (now_ns, seq))
+
+
+def bring_back(db: Connection) -> None:
+    """Let what was refused be tried again."""
+    db.execute("UPDATE outbox SET refused_ns = NULL WHERE refused_ns IS NOT NULL")
+
+
+def mark_delivered(db: Connection, rows: Sequence[Row], now_ns: int) -> None:
+    """Note that the broker has acknowledged messages."""
+    for seq, pattern, levels, payload, _ in rows:
+        if BY_PATTERN[pattern].retain and not payload:
+            db.execute("DELETE FROM retained WHERE topic = ? AND levels = ?", (pattern, levels))
+        elif BY_PATTERN[pattern].retain:
+            db.execute(
+                "INSERT INTO retained (topic, levels, payload) VALUES (?, ?, ?)"
+                " ON CONFLICT DO UPDATE SET payload = excluded.payload",
+                (pattern, levels, payload),
+            )
+        db.execute("DELETE FROM outbox WHERE seq = ? AND alert_id IS NULL", (seq,))
+        db.execute("UPDATE outbox SET delivered_ns = ? WHERE seq = ?", (now_ns, seq))
+
+
+def purge(db: Connection, now_ns: int, *, replay_ns: int, keep_ns: int, most_bytes: int) -> None:
+    """Forget delivered alerts older than `keep_ns`; the oldest ones when there are too many.
+
+    Args:
+        db: In a transaction.
+        now_ns: Unix time.
+        replay_ns: Nothing is forgotten that was delivered within this time.
+        keep_ns: How long delivered alerts are kept.
+        most_bytes: Of the whole database.
+    """
+    db.execute(
+        "DELETE FROM outbox WHERE alert_id IS NOT NULL AND delivered_ns < ?",
+        (now_ns - max(keep_ns, replay_ns),),
+    )
+    db.execute(
+        "DELETE FROM outbox WHERE refused_ns IS NOT NULL AND put_ns < ?",
+        (now_ns - max(keep_ns, replay_ns),),
+    )
+    [pages] = db.execute("PRAGMA page_count").fetchone()
+    [free] = db.execute("PRAGMA freelist_count").fetchone()
+    [size] = db.execute("PRAGMA page_size").fetchone()
+    if (pages - free) * size > most_bytes:
+        db.execute(
+            "DELETE FROM outbox WHERE seq IN (SELECT seq FROM outbox WHERE alert_id IS NOT NULL"
+            " AND delivered_ns < ? ORDER BY seq LIMIT 1000)",
+            (now_ns - replay_ns,),
+        )
