@@ -111,9 +111,15 @@ class Judge:
         if self.memory.seen is not now:
             return []
         effects: list[Effect] = []
-        if before is not None and before.run != now.run:
+        unbroken_ns = seen.unbroken_since_ns
+        if before is not None and unbroken_ns is not None and unbroken_ns > before.captured_ns:
+            opened = before.run != now.run
+            why = "the camera was opened again" if opened else "the detector did not look"
+            # It need not have been heard: this message itself says from when on it has looked.
+            effects.append(Gap(before.captured_ns, unbroken_ns, why))
+        elif before is not None and before.run != now.run:
             effects += _gap(before, now, "the camera was opened again")
-        elif before is not None and self._is_gap(before, now):
+        elif before is not None and unbroken_ns is None and self._is_gap(before, now):
             effects += _gap(before, now, "the detector did not look") if heard else []
         elif before is not None:
             self._episodes.grow_quiet(before, now)

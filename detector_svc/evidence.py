@@ -17,6 +17,8 @@ from secondlook.messages import Crop, Detected, FrameRef, Seen, TrackEnded
 from secondlook.model_spec import ModelSpec
 
 DEFAULT_MIN_SCORE = 0.25
+FRAMES_MISSED = 3
+"""So many frames' time without one is a pause, for slow cameras."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +57,7 @@ class Evidence:
     last: FrameRef | None = None
     """The newest frame that was looked at."""
     _looks: dict[str, TrackLooks] = field(default_factory=dict)
+    _unbroken_since_ns: int = 0
     _seen_at_s: float = float("-inf")
     _seen: FrameRef | None = None
 
@@ -88,6 +91,8 @@ class Evidence:
         zones = self._camera.zones.values()
         counted = crops.in_zones(detections, zones, ref.width, ref.height)
         step = self.tracker.advance(ref.run, ref.media_ns, ref.captured_ns, counted)
+        if self._has_paused(ref):
+            self._unbroken_since_ns = ref.captured_ns
         self.last = ref
         looks: Counter[str] = Counter()
         skipped: Counter[str] = Counter()
@@ -99,6 +104,21 @@ class Evidence:
                 looks[crop.cause] += 1
                 messages.append(crop)
         return Found(tuple(messages), len(counted), looks, skipped)
+
+    def _has_paused(self, ref: FrameRef) -> bool:
+        """Tell whether something may have come and gone between the last frame and this one.
+
+        On both clocks of the run: a clip that is read as fast as possible makes large steps in
+        `media_ns` alone, a wall clock that is set makes one in `captured_ns` alone.
+        """
+        last, camera = self.last, self._camera
+        if last is None or last.run != ref.run:
+            return True
+        frames_s = camera.motion.max_gap_s if camera.motion.enabled else 0.0
+        # A pause below the time between two looks at a track costs no look that its rule needs.
+        longest_s = max(self.config.detector.relook_s, FRAMES_MISSED / camera.fps, frames_s)
+        steps = (ref.media_ns - last.media_ns, ref.captured_ns - last.captured_ns)
+        return min(steps) > longest_s * 1e9
 
     def end(self) -> list[Crop | TrackEnded]:
         """End every track: the camera is gone."""
@@ -119,7 +139,11 @@ class Evidence:
             return None
         self._seen, self._seen_at_s = ref, now_s
         return Seen(
-            camera=ref.camera, run=ref.run, media_ns=ref.media_ns, captured_ns=ref.captured_ns
+            camera=ref.camera,
+            run=ref.run,
+            media_ns=ref.media_ns,
+            captured_ns=ref.captured_ns,
+            unbroken_since_ns=self._unbroken_since_ns,
         )
 
     def _look(

@@ -81,6 +81,7 @@ SAMPLES: dict[str, list[Any]] = {
             run=FRAME.run,
             media_ns=FRAME.media_ns,
             captured_ns=CAPTURED_NS,
+            unbroken_since_ns=CAPTURED_NS - 60_000_000_000,
         ),
     ],
     "verdicts/{camera}": [

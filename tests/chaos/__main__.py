@@ -39,7 +39,7 @@ def main(number: int, seed: int | None, baseline_s: float, out: Path | None) -> 
     """
     if mosquitto() is None:
         raise click.ClickException("mosquitto is needed: apt install mosquitto")
-    seed = random.randrange(1_000_000) if seed is None else seed  # noqa: S311 - no secret
+    seed = random.randrange(1_000_000) if seed is None else seed
     console = Console()
     console.print(f"seed {seed}")
     with tempfile.TemporaryDirectory(prefix="secondlook-chaos-") as temporary:

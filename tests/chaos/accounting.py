@@ -1,5 +1,6 @@
 """Who should have been told of what, and was. Pure: times are Unix nanoseconds."""
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
@@ -177,7 +178,7 @@ def _blind_between(outcome: Outcome, alerts: Sequence[Alert], spans: Sequence[Sp
     )
     return all(
         any(span.from_ns < later and span.to_ns > earlier for span in spans)
-        for earlier, later in zip(moments, moments[1:], strict=False)
+        for earlier, later in itertools.pairwise(moments)
     )
 
 

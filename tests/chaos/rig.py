@@ -57,7 +57,7 @@ class Rig:
             TimeoutError: It does not.
         """
         async with asyncio.timeout(timeout_s):
-            while self._recovered("subscriber", "freeze", since_ns) is None:
+            while self._recovered("subscriber", "freeze", since_ns) is None:  # noqa: ASYNC110 - polls a database
                 await asyncio.sleep(0.25)
 
     def _recovered(self, component: str, kind: str, over_ns: int) -> int | None:
@@ -146,10 +146,13 @@ class Rig:
         told = [Blind.decode(payload) for (payload,) in stored] + self.observer.blinds
         return sorted({Span.of(blind) for blind in told}, key=lambda span: span.from_ns)
 
+    def _missing(self) -> set[tuple[str, int]]:
+        return {key_of(a) for a in self.committed()} - {key_of(a) for a, *_ in self.alerts()}
+
     async def delivered(self, timeout_s: float = 30.0) -> None:
         """Wait until the subscriber holds everything that was committed."""
         async with asyncio.timeout(timeout_s):
-            while {key_of(a) for a in self.committed()} - {key_of(a) for a, *_ in self.alerts()}:
+            while self._missing():  # noqa: ASYNC110 - polls databases
                 await asyncio.sleep(0.5)
 
 
@@ -244,4 +247,3 @@ async def start(stack: Stack, folder: Path) -> None:
     for name in ("classifier", "detector", "producers"):
         stack.start_service(name)
     await stack.supervisor.ready("triton", READY_S)
-

@@ -86,7 +86,7 @@ async def rounds(folder: Path, seed: int, number: int, tell: Tell) -> Result:
     spans: list[tuple[int, int]] = []
     async with rigged(folder, next(shown)) as rig:
         for fault in plan(seed, number):
-            spans.append(await _round(rig, fault, next(shown), tell))
+            spans += [await _round(rig, fault, next(shown), tell)]
         return await _result(rig, seed, spans)
 
 

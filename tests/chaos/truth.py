@@ -72,9 +72,7 @@ def visits_of(run: Run, scene: SyntheticScene, labels: Sequence[str]) -> list[Vi
     for episode in scene.episodes(last_s):
         frames = tuple(_captured(run, episode, scene.fps))
         if frames and episode.label in labels:
-            found.append(
-                Visit(run.camera, run.id, run.seed, episode.label, episode.card, frames)
-            )
+            found.append(Visit(run.camera, run.id, run.seed, episode.label, episode.card, frames))
     return found
 
 

@@ -111,9 +111,21 @@ class Scene:
         return self._note(self.judge.track_ended(message))
 
     def seen(
-        self, at: float, run: str = "r1", offset: float = 0.0, *, heard: bool = True
+        self,
+        at: float,
+        run: str = "r1",
+        offset: float = 0.0,
+        *,
+        heard: bool = True,
+        unbroken_since: float | None = None,
     ) -> list[str]:
-        message = Seen(camera="yard", run=run, media_ns=ns(at), captured_ns=START + ns(at + offset))
+        message = Seen(
+            camera="yard",
+            run=run,
+            media_ns=ns(at),
+            captured_ns=START + ns(at + offset),
+            unbroken_since_ns=None if unbroken_since is None else START + ns(unbroken_since),
+        )
         return self._note(self.judge.seen(message, heard=heard))
 
     def watch(self, start: float, end: float, **more: Any) -> list[tuple[float, str]]:

@@ -345,3 +345,16 @@ def test_the_shown_look_belongs_to_the_label() -> None:
     scene.take(look(0.1, "b", score=0.95))
     assert scene.changes[-1].episode.shown.label == "big_gun"
     assert scene.changes[-1].episode.started_ns == START
+
+
+def test_the_detector_says_itself_that_it_paused_whether_it_was_heard_or_not() -> None:
+    scene = opened()
+    scene.watch(1, 3)
+    assert scene.seen(15, heard=False, unbroken_since=14) == ["blind 11 s"]
+    assert scene.seen(16, unbroken_since=14) == []
+
+
+def test_a_detector_that_was_not_heard_but_looked_on_was_not_blind() -> None:
+    scene = opened()
+    scene.watch(1, 3)
+    assert scene.seen(7, heard=False, unbroken_since=0) == ["end small_gun gone"]

@@ -196,3 +196,26 @@ def test_another_run_begins_with_a_full_budget():
     assert see(yard, 50.1, *grid(5)).messages == ()
     again = see(yard, 0, *grid(5), run="r2").messages
     assert [type(message) for message in again].count(Crop) == 2
+
+
+def test_it_says_since_when_it_has_looked_without_a_pause():
+    yard = evidence()
+    see(yard, 10.0)
+    see(yard, 10.9)
+    assert yard.seen(0.0, at_once=True).unbroken_since_ns == ref(10.0).captured_ns
+
+    see(yard, 12.0)
+    assert yard.seen(0.0, at_once=True).unbroken_since_ns == ref(12.0).captured_ns
+
+    see(yard, 12.2, run="r2")
+    assert yard.seen(0.0, at_once=True).unbroken_since_ns == ref(12.2).captured_ns
+
+
+def test_a_slow_camera_pauses_when_it_misses_three_frames():
+    yard = evidence(camera={"fps": 0.5})
+    see(yard, 10.0)
+    see(yard, 15.0)
+    assert yard.seen(0.0, at_once=True).unbroken_since_ns == ref(10.0).captured_ns
+
+    see(yard, 22.0)
+    assert yard.seen(0.0, at_once=True).unbroken_since_ns == ref(22.0).captured_ns

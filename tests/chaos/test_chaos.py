@@ -1,0 +1,50 @@
+"""Parts of a real system are killed and frozen: nothing is lost, and nothing is told twice."""
+
+import asyncio
+import random
+from pathlib import Path
+
+import pytest
+
+from secondlook.local.broker import mosquitto
+from tests.chaos.plan import SCENES
+from tests.chaos.rig import committed, key_of, rigged
+from tests.chaos.run import rounds
+
+pytestmark = [
+    pytest.mark.integration,
+    pytest.mark.skipif(mosquitto() is None, reason="mosquitto is not installed"),
+]
+
+
+@pytest.mark.timeout(240)
+async def test_two_rounds_lose_nothing(tmp_path: Path) -> None:
+    result = await rounds(tmp_path, random.randrange(1_000_000), 2, print)
+    assert result.failures() == [], f"seed {result.seed}"
+
+
+@pytest.mark.long
+@pytest.mark.timeout(1200)
+async def test_twenty_rounds_lose_nothing(tmp_path: Path) -> None:
+    result = await rounds(tmp_path, random.randrange(1_000_000), 20, print)
+    assert result.failures() == [], f"seed {result.seed}"
+
+
+@pytest.mark.timeout(240)
+async def test_everything_killed_at_once_loses_and_invents_no_committed_alert(
+    tmp_path: Path,
+) -> None:
+    async with rigged(tmp_path, SCENES[0]) as rig:
+        async with asyncio.timeout(60):
+            while not rig.committed():  # noqa: ASYNC110 - another process's database
+                await asyncio.sleep(0.05)
+        await rig.kill_everything()
+    # The frames' folder in memory is gone with the block, as after a power cut.
+    before = committed(tmp_path)
+    async with rigged(tmp_path, SCENES[1]) as rig:
+        await rig.delivered()
+        held = {key_of(alert): alert for alert, *_ in rig.alerts()}
+        kept = {key_of(alert): alert for alert in rig.committed()}
+    assert before
+    assert all(held[key_of(alert)] == alert for alert in before)
+    assert held.keys() <= kept.keys()
