@@ -5,7 +5,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo sbom test test-all check fuzz schema lock clean
+.PHONY: help demo sbom test test-all check fuzz chaos schema lock clean
 .DELETE_ON_ERROR:
 
 VENV := .venv
@@ -15,6 +15,8 @@ PYTHON ?= $(shell requirements/find-python)
 SOURCE ?=
 FUZZ := .cache/fuzz
 SECONDS ?= 60
+ROUNDS ?= 20
+SEED ?=
 TARGETS ?= messages config stores model_outputs pictures
 PYTEST := $(BIN)/pytest
 CODE := secondlook producers detector_svc classifier_svc training tests \
@@ -48,6 +50,10 @@ fuzz: $(FUZZ)/.ready ## look for inputs that break it, SECONDS=60 for each of th
 	  printf '\033[1m==> fuzzing %s for %s s\033[0m\n' $$target $(SECONDS); \
 	  $(FUZZ)/bin/python -m tests.fuzz $$target $(SECONDS) runs/fuzz/$$target; \
 	done
+
+chaos: $(VENV)/.dev ## kill and freeze parts of a running system, ROUNDS=20 SEED=…; nothing may be lost
+	@requirements/apt requirements/apt-packages.txt tests/apt-packages.txt
+	@$(BIN)/python -m tests.chaos --rounds $(ROUNDS) $(if $(SEED),--seed $(SEED))
 
 schema: $(VENV)/.dev ## write the contract (JSON Schemas, AsyncAPI, samples) anew
 	$(BIN)/secondlook schema
