@@ -84,7 +84,7 @@ def unix_ns(moment: object) -> int:
     return round(moment.timestamp() * 1_000_000) * 1000  # type: ignore[attr-defined, no-any-return]
 
 
-def settle(
+def settle(  # noqa: PLR0917 - the books need all of them
     visits: Sequence[Visit],
     alerts: Sequence[Alert],
     verdicts: Sequence[Verdict],
