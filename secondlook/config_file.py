@@ -116,8 +116,11 @@ def _read(path: Path) -> str:
 def _parse(text: str, path: Path) -> tuple[dict[str, Any], list[str]]:
     try:
         tree, mistakes = _data(text, path)
-    # PyYAML answers a tag that does not fit its text (`!!timestamp x`) with whatever happens.
-    except (yaml.YAMLError, RecursionError, ValueError, AttributeError, LookupError) as error:
+    # PyYAML answers a tag that does not fit its text (`!!timestamp x`) with whatever happens to it.
+    except (
+        *(yaml.YAMLError, RecursionError, ValueError),
+        *(AttributeError, LookupError, TypeError),
+    ) as error:
         # str(error) of a MarkedYAMLError repeats the line, which may hold a secret.
         mark = getattr(error, "problem_mark", None)
         where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
