@@ -34,11 +34,14 @@ demo: $(VENV)/.embedded ## see it work on a clip; SOURCE=webcam:0 for your own c
 
 test: $(VENV)/.dev ## all tests but the long ones, on a real broker and a real Triton
 	@requirements/apt requirements/apt-packages.txt tests/apt-packages.txt
-	$(PYTEST) -m "not long"
+	$(PYTEST) -m "not long and not training"
 
-test-all: $(VENV)/.dev ## every test
+test-all: $(VENV)/.dev ## every test but the detector's training
 	@requirements/apt requirements/apt-packages.txt tests/apt-packages.txt
-	$(PYTEST)
+	$(PYTEST) -m "not training"
+
+test-training: $(VENV)/.dev ## trains a detector; says what it downloads (about 3 GB), then does it
+	$(PYTEST) -s -m training tests/training
 
 check: $(VENV)/.dev ## style and types, as everywhere in the project
 	$(BIN)/ruff check .

@@ -114,14 +114,15 @@ def train(
     steps.do("train", trained)
     raw = steps.do("export", lambda: {"raw": str(detector_tool.export(request))})["raw"]
     steps.do("fuse", lambda: fuse(Path(raw), request.kind, side, fused))
-    steps.do("operating point", lambda: {
+    chosen = steps.do("operating point", lambda: {
         "min_score": conclude(
             measure_data(fused, out / "data/data.yaml", min_width=min_width), recall=recall,
             file=point, source=f"validation images of {data}",
         ).min_score
-    })  # fmt: skip
+    })["min_score"]  # fmt: skip
     click.echo(
-        f"{fused}, {point}\nserve it: secondlook model add {fused} --labels {out / 'labels.txt'}"
+        f"{fused}, {point}\nserve it: secondlook model add {raw} --name my_detector "
+        f"--labels {out / 'labels.txt'} --min-score {chosen}"
     )
 
 

@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import Any
 
 import click
-import cv2
 import numpy as np
 import numpy.typing as npt
 
 from training import runs
 from training.calibration import Floats, Indices, report, softmax, temperature
 from training.cards.cutting import CLASSES
+from training.cards.photographs import photographs as of_side
 from training.crops import read
 from training.negatives import negatives
 from training.network import SIDE, WEIGHTS, Model, Module, build, restore, save
@@ -59,20 +59,17 @@ def features_of(model: Model, images: npt.NDArray[np.uint8]) -> Floats:
     return np.concatenate(found)
 
 
-def _photographs(folder: Path) -> list[npt.NDArray[np.uint8]]:
-    read = (cv2.imread(str(path)) for path in sorted(folder.glob("*.jpg")))
-    found = [np.asarray(image, np.uint8) for image in read if image is not None]
-    if not found:
-        raise click.ClickException(f"{folder} holds no .jpg photographs")
-    return found
-
-
 _EXISTING = click.Path(exists=True, path_type=Path)
 
 
 @click.command()
 @click.option("--crops", type=_EXISTING, required=True, help="Class folders.")
-@click.option("--photographs", type=_EXISTING, required=True, help="JPEG files, no card in them.")
+@click.option(
+    "--photographs",
+    type=_EXISTING,
+    required=True,
+    help="JPEG files without cards; those that train.",
+)
 @click.option("--out", type=_EXISTING, default=Path("runs/classifier"), show_default=True)
 @click.option("--count", default=4000, show_default=True, help="Crops of photographs.")
 @click.option("--seed", default=5, show_default=True)
@@ -81,7 +78,7 @@ def main(crops: Path, photographs: Path, out: Path, count: int, seed: int) -> No
     import keras  # noqa: PLC0415 - takes seconds
 
     random = np.random.default_rng(seed)
-    pieces = itertools.islice(negatives(random, _photographs(photographs)), count)
+    pieces = itertools.islice(negatives(random, of_side(photographs, "train")), count)
     photographed = np.array([piece[..., ::-1] for piece in pieces])
     read_crops = read(crops, CLASSES, SIDE)
     drawn, labels = read_crops.images, read_crops.truth
