@@ -140,7 +140,8 @@ def _outcome(
 
 def _shows(visit: Visit, alert: Alert) -> bool:
     same = alert.camera == visit.camera and alert.label == visit.label
-    return same and near(visit, unix_ns(alert.frame.captured_at))
+    at_ns = unix_ns(alert.frame.captured_at)
+    return same and near(visit, at_ns) and visit.is_at(at_ns, alert.box)
 
 
 def _names(visit: Visit, verdict: Verdict, labels: dict[str, str]) -> bool:
@@ -150,6 +151,7 @@ def _names(visit: Visit, verdict: Verdict, labels: dict[str, str]) -> bool:
         and verdict.outcome == "confirmed"
         and labels.get(verdict.episode or "") == visit.label
         and near(visit, unix_ns(verdict.frame.captured_at))
+        and visit.is_at(unix_ns(verdict.frame.captured_at), verdict.box)
     )
 
 

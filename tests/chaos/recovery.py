@@ -2,7 +2,7 @@
 
 A part has recovered when every status (of services, Triton and cameras) is `online` again and
 stays so for `STEADY_NS`, the detector has looked at a frame that was captured after the kill
-or the thaw, and, for the subscriber, its replay has come to its end.
+or the thaw, and a killed subscriber has its replay, a frozen one says that it lives.
 """
 
 from collections.abc import Sequence

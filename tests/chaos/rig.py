@@ -57,16 +57,19 @@ class Rig:
             TimeoutError: It does not.
         """
         async with asyncio.timeout(timeout_s):
-            while self._recovered("subscriber", "freeze", since_ns) is None:  # noqa: ASYNC110 - polls a database
+            while self._recovered("subscriber", "kill", since_ns) is None:  # noqa: ASYNC110 - polls a database
                 await asyncio.sleep(0.25)
 
     def _recovered(self, component: str, kind: str, over_ns: int) -> int | None:
-        if component == "subscriber" and not self._has_replayed(over_ns):
+        if component == "subscriber" and not self._lives(kind, over_ns):
             return None
         return recovered_ns(component, kind, over_ns, self.observer.heard, self.names)
 
-    def _has_replayed(self, since_ns: int) -> bool:
-        marks = self._rows("SELECT ended_ns FROM replays WHERE ended_ns > ?", since_ns)
+    def _lives(self, kind: str, since_ns: int) -> bool:
+        """Tell whether the subscriber is back; a frozen one may have kept its connection."""
+        killed = "SELECT ended_ns FROM replays WHERE ended_ns > ?"
+        frozen = "SELECT at_ns FROM beats WHERE at_ns > ? LIMIT 1"
+        marks = self._rows(killed if kind == "kill" else frozen, since_ns)
         known = any(e.kind == "replayed" and e.at_ns > since_ns for e in self.observer.heard)
         if marks and not known:
             self.observer.replayed()

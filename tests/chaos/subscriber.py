@@ -24,6 +24,7 @@ CREATE TABLE IF NOT EXISTS alerts (
     PRIMARY KEY (id, sequence)
 );
 CREATE TABLE IF NOT EXISTS blind (payload BLOB PRIMARY KEY);
+CREATE TABLE IF NOT EXISTS beats (at_ns INTEGER);
 CREATE TABLE IF NOT EXISTS replays (asked_ns INTEGER, ended_ns INTEGER);
 """
 
@@ -55,6 +56,10 @@ class Store:
         """Note that everything before the asking has come."""
         self._db.execute("INSERT INTO replays VALUES (?, ?)", (asked_ns, time.time_ns()))
 
+    def beat(self) -> None:
+        """Note that we live and have a broker."""
+        self._db.execute("INSERT INTO beats VALUES (?)", (time.time_ns(),))
+
     def asked_ns(self) -> int:
         """Return when the last answered replay was asked for."""
         return int(self._db.execute("SELECT max(asked_ns) FROM replays").fetchone()[0] or 0)
@@ -80,6 +85,13 @@ class Subscriber:
             for work in (self._hear(), self._answers(), self._blinds(), self._statuses()):
                 group.create_task(work)
             group.create_task(self._ask())
+            group.create_task(self._beat())
+
+    async def _beat(self) -> None:
+        while True:
+            if self._bus.connected:
+                self._store.beat()
+            await asyncio.sleep(0.5)
 
     async def _ask_again(self) -> None:
         self._wanted.set()

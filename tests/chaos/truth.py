@@ -5,8 +5,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from producers.scenes import SyntheticScene, TrueEpisode
+from secondlook.messages import Box
 
 SECOND = 1_000_000_000
+Xyxy = tuple[float, float, float, float]
 SHIFT_NS = 50_000_000
 """A frame that is later than expected by more begins another stretch of the run's time."""
 
@@ -49,6 +51,17 @@ class Visit:
     frames_ns: tuple[int, ...]
     """Unix times of capture, in order; frames that the run did not live to see are left out."""
 
+    boxes: tuple[tuple[float, float, float, float], ...] = ()
+    """Where the card is in each of them: left, top, right, bottom in pixels."""
+
+    def is_at(self, at_ns: int, box: Box) -> bool:
+        """Tell whether a box touches the card as it was in the frame nearest to a moment."""
+        if not self.boxes:
+            return True
+        near = min(range(len(self.boxes)), key=lambda i: abs(self.frames_ns[i] - at_ns))
+        left, top, right, bottom = self.boxes[near]
+        return box.x1 < right and left < box.x2 and box.y1 < bottom and top < box.y2
+
     @property
     def start_ns(self) -> int:
         """Its first frame."""
@@ -70,14 +83,17 @@ def visits_of(run: Run, scene: SyntheticScene, labels: Sequence[str]) -> list[Vi
     last_s = run.last_media_ns / SECOND
     found = []
     for episode in scene.episodes(last_s):
-        frames = tuple(_captured(run, episode, scene.fps))
-        if frames and episode.label in labels:
-            found.append(Visit(run.camera, run.id, run.seed, episode.label, episode.card, frames))
+        captured = list(_captured(run, episode, scene.fps))
+        if captured and episode.label in labels:
+            frames, boxes = zip(*captured, strict=True)
+            found.append(
+                Visit(run.camera, run.id, run.seed, episode.label, episode.card, frames, boxes)
+            )
     return found
 
 
-def _captured(run: Run, episode: TrueEpisode, fps: float) -> Iterator[int]:
-    for index, _ in episode.boxes:
+def _captured(run: Run, episode: TrueEpisode, fps: float) -> Iterator[tuple[int, Xyxy]]:
+    for index, box in episode.boxes:
         media_ns = round(index * SECOND / fps)
         if run.first_media_ns <= media_ns <= run.last_media_ns:
-            yield run.captured_ns(media_ns)
+            yield run.captured_ns(media_ns), box
