@@ -239,7 +239,7 @@ def _rate(point: Point) -> str:
 
 def _clip_row(measures: Measures, clip: Clip) -> tuple[str, ...]:
     told = [t for t in measures.told if t.clip is clip]
-    found = Share(sum(bool(t.outcome.alarms) for t in told), len(told))
+    found = Share(sum(t.found for t in told), len(told))
     false = sum(c is clip for c, _ in measures.false_alarms)
     return (
         Path(clip.played.path).name,
@@ -254,6 +254,8 @@ def _clip_row(measures: Measures, clip: Clip) -> tuple[str, ...]:
 def _episode_row(told: Told) -> tuple[str, ...]:
     outcome, delay = told.outcome, told.delay_s
     alert = "yes" if outcome.alarms else "mislabelled" if outcome.mislabelled else "missing"
+    if told.reopened and not outcome.alarms:
+        alert = "opened again"
     if len(outcome.alarms) > 1:
         alert = f"{len(outcome.alarms)} times"
     return (

@@ -83,6 +83,7 @@ def _episode(told: Told) -> dict[str, Any]:
         "start_s": outcome.episode.start_s,
         "end_s": outcome.episode.end_s,
         "alerts": len(outcome.alarms),
+        "reopened": told.reopened,
         "mislabelled": len(outcome.mislabelled),
         "delay_s": told.delay_s,
         "decision_s": told.decision_s,

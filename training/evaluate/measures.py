@@ -7,7 +7,16 @@ from dataclasses import dataclass, field, replace
 from secondlook.config import Alerts, slug
 from secondlook.evaluation.record import Started
 from training.evaluate.matching import Alarm, Matched, Outcome, Shown, Things, match
-from training.evaluate.replay import Evidence, Setting, arrived, openings, prepare, replay, same
+from training.evaluate.replay import (
+    Evidence,
+    Setting,
+    arrived,
+    openings,
+    prepare,
+    reopened,
+    replay,
+    same,
+)
 from training.evaluate.run import SECOND, Clip, Look, Run
 from training.evaluate.statistics import Share, quantile
 
@@ -41,6 +50,13 @@ class Told:
     outcome: Outcome
     delay_s: float | None
     """From its start until the alert had arrived; None in anything but real time."""
+    reopened: bool = False
+    """Whether an ended episode in its place was opened again, as within the cooldown."""
+
+    @property
+    def found(self) -> bool:
+        """Whether a subscriber was told: by a `new` alert, or by an episode opened again."""
+        return self.reopened or bool(self.outcome.alarms)
 
     @property
     def decision_s(self) -> float | None:
@@ -101,7 +117,11 @@ def measure(run: Run) -> Measures:
         agree += same(alarms, again)
         matched = match(things, alarms, rule.labels)
         materials.append(Material(clip, things, evidence, alarms, matched))
-        told += [_told(clip, outcome, run.started) for outcome in matched.outcomes]
+        back = {o.thing for o in match(things, reopened(clip), rule.labels).outcomes if o.alarms}
+        told += [
+            replace(_told(clip, outcome, run.started), reopened=outcome.thing in back)
+            for outcome in matched.outcomes
+        ]
         one_stage.append(alone(things, evidence, replace(played, one_stage=True), run.started))
     everything = [seen for m in materials for seen in _seen(m, rule)]
     clear = [seen for seen in everything if seen.shown.label is not None]
@@ -155,7 +175,7 @@ def _seen(material: Material, rule: Alerts) -> list[Seen]:
 def figures(measures: Measures) -> Figures:
     """Return the figures that a limit may be set for, by name."""
     told, hours = measures.told, measures.hours
-    found = [t for t in told if t.outcome.alarms]
+    found = [t for t in told if t.found]
     alerted = [t for t in told if t.outcome.alarms or t.outcome.mislabelled]
     new = sum(len(t.outcome.alarms) + len(t.outcome.mislabelled) for t in alerted)
     delays = [t.delay_s for t in found if t.delay_s is not None]
@@ -167,6 +187,7 @@ def figures(measures: Measures) -> Figures:
         "episodes": len(told),
         "found": len(found),
         "missed": len(told) - len(found),
+        "found_by_reopening": sum(not t.outcome.alarms for t in found),
         "recall": Share(len(found), len(told)).value,
         "mislabelled": sum(len(t.outcome.mislabelled) for t in told),
         "hours": hours,
@@ -212,7 +233,7 @@ def kept(measures: Measures) -> Share:
 
 def losses(measures: Measures) -> Share:
     """Return the true episodes that one stage finds and two do not, of those one finds."""
-    two = {(t.clip.played.camera, t.outcome.thing) for t in measures.told if t.outcome.alarms}
+    two = {(t.clip.played.camera, t.outcome.thing) for t in measures.told if t.found}
     one = {
         (material.clip.played.camera, outcome.thing)
         for material, matched in zip(measures.materials, measures.one_stage, strict=True)

@@ -13,7 +13,7 @@ MOST_SHOWN = 12
 
 def mistakes(measures: Measures, folder: Path) -> list[Block]:
     """Return galleries of missed episodes, false alarms, and false crops that nearly alerted."""
-    missed = [told for told in measures.told if not told.outcome.alarms]
+    missed = [told for told in measures.told if not told.found]
     false = [seen for seen in measures.seen if not seen.should_alert]
     worst = sorted(false, key=lambda seen: -seen.alert_score)[:MOST_SHOWN]
     alarms = measures.false_alarms

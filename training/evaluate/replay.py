@@ -6,7 +6,7 @@ been looked at.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
 
 from classifier_svc import looks as rule_looks
@@ -17,7 +17,7 @@ from secondlook.config import Alerts, slug
 from secondlook.messages import Classified, Crop, Outcome, Seen, TrackEnded, Verdict
 from secondlook.model_spec import ModelParameters
 from training.evaluate.matching import Alarm
-from training.evaluate.run import SECOND, Clip
+from training.evaluate.run import SECOND, Arrived, Clip
 
 FIND = "find"
 """The one label of a single stage."""
@@ -171,22 +171,26 @@ def arrived(clip: Clip, replayed: Sequence[Alarm]) -> list[Alarm]:
         replayed: The same thresholds replayed: they know which look decided.
     """
     decided = {(alarm.label, alarm.at_s, alarm.box): alarm.decided_s for alarm in replayed}
+    return [
+        replace(alarm, decided_s=decided.get((alarm.label, alarm.at_s, alarm.box), alarm.at_s))
+        for alarm in _alarms(clip, clip.arrived)
+    ]
+
+
+def reopened(clip: Clip) -> list[Alarm]:
+    """Return the updates that told a subscriber of an ended episode that goes on."""
+    return _alarms(clip, clip.reopened)
+
+
+def _alarms(clip: Clip, said: Sequence[Arrived]) -> list[Alarm]:
     alarms = []
-    for each in clip.arrived:
+    for each in said:
         at_s = clip.clip_s(each.alert.frame.id)
         if at_s is None:  # its announcement was lost, its crop was not
             shown = (look.at_s for look in clip.looks if look.crop.frame.id == each.alert.frame.id)
             at_s = next(shown, 0.0)
-        alarms.append(
-            Alarm(
-                id=each.alert.id,
-                label=each.alert.label,
-                at_s=at_s,
-                decided_s=decided.get((each.alert.label, at_s, each.alert.box), at_s),
-                box=each.alert.box,
-                came_ns=each.received_ns,
-            )
-        )
+        alert = each.alert
+        alarms.append(Alarm(alert.id, alert.label, at_s, at_s, alert.box, each.received_ns))
     return alarms
 
 

@@ -55,6 +55,9 @@ class Clip:
     said: list[Crop | TrackEnded | Seen] = field(default_factory=list)
     """Everything that the detector said, in order."""
     arrived: list[Arrived] = field(default_factory=list)
+    """The `new` alerts."""
+    reopened: list[Arrived] = field(default_factory=list)
+    """The updates that opened an ended episode again, which are no `new` ones in its cooldown."""
     seen: set[int] = field(default_factory=set)
     """Media times up to which the detector said that it had looked."""
 
@@ -151,8 +154,11 @@ def _heard(run: Run, line: Line) -> None:
                 clip.seen.add(line.marker.media_ns)
         case Judged() if line.verdict.camera in run.clips:
             run.clips[line.verdict.camera].verdicts[line.verdict.id] = line.verdict
-        case Alerted() if line.alert.camera in run.clips and line.alert.event == "new":
-            arrived = Arrived(line.alert, line.received_ns)
-            run.clips[line.alert.camera].arrived.append(arrived)
+        case Alerted() if line.alert.camera in run.clips:
+            clip, arrived = run.clips[line.alert.camera], Arrived(line.alert, line.received_ns)
+            if line.alert.event == "new":
+                clip.arrived.append(arrived)
+            elif line.alert.reason == "reopened":
+                clip.reopened.append(arrived)
         case _:
             pass

@@ -52,6 +52,8 @@ def targets(measures: Measures, found: Figures) -> list[tuple[str, str, str, str
     episodes = Share(int(found["found"] or 0), int(found["episodes"] or 0))
     alerts = sum(len(t.outcome.alarms) + len(t.outcome.mislabelled) for t in measures.told)
     alerted = sum(bool(t.outcome.alarms or t.outcome.mislabelled) for t in measures.told)
+    again = int(found["found_by_reopening"] or 0)
+    opened = f"; {again} of them opened again in the cooldown" if again else ""
     delays = [t.delay_s for t in measures.told if t.delay_s is not None]
     removed, lost = removal(measures), losses(measures)
 
@@ -60,8 +62,8 @@ def targets(measures: Measures, found: Figures) -> list[tuple[str, str, str, str
 
     new, delay = found["new_per_episode"], found["delay_p50_s"]
     return [
-        ("Episodes found", "≥ 98 %", percent(episodes.value), bounds(episodes),
-         met(episodes.value, 0.98, 1)),
+        ("Episodes found", "≥ 98 %", percent(episodes.value),
+         bounds(episodes) + opened, met(episodes.value, 0.98, 1)),
         ("False crops removed by the second look", "≥ 90 %", percent(removed.value),
          bounds(removed), met(removed.value, 0.90, 1)),
         ("Episodes lost to the second look", "≤ 2 %", percent(lost.value), bounds(lost),

@@ -172,13 +172,14 @@ class Recording:
         self.lines.insert(place, Marked(marker=ended))
         return self
 
-    def alert(self, index, label, *, at=HERE, camera="yard", after_s=0.2, number=0):
-        """A `new` alert that shows frame `index` and arrived `after_s` later."""
+    def alert(self, index, label, *, at=HERE, camera="yard", after_s=0.2, number=0, reopened=False):
+        """A `new` alert, or an episode opened again, with frame `index`, `after_s` later."""
         ref = frame(index, camera)
         alert = Alert(
             id=f"{camera}-{number:026d}",
-            event="new",
-            sequence=0,
+            event="update" if reopened else "new",
+            sequence=2 if reopened else 0,
+            reason="reopened" if reopened else None,
             camera=camera,
             label=label,
             score=0.9,

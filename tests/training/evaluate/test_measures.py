@@ -61,6 +61,22 @@ def test_the_alarm_delay_counts_from_the_episodes_start_to_the_subscribers_hand(
     assert found["decision_p50_s"] == pytest.approx(0.1)
 
 
+def test_an_episode_that_is_opened_again_is_found_but_is_no_new_alert():
+    again = recording().alert(31, "big_gun", at=THERE, number=1, reopened=True)
+    measures = measure(again.run())
+    found = figures(measures)
+
+    assert (found["found"], found["found_by_reopening"], found["missed"]) == (2, 1, 0)
+    assert found["new_per_episode"] == 1.0
+    assert losses(measures).part == 0
+
+
+def test_an_episode_opened_again_elsewhere_finds_nothing():
+    found = figures(measure(recording().alert(31, "big_gun", number=1, reopened=True).run()))
+
+    assert (found["found"], found["found_by_reopening"]) == (1, 0)
+
+
 def test_a_false_alarm_is_counted_per_hour():
     found = figures(measure(recording().alert(45, "big_gun", number=1).run()))
 
