@@ -92,6 +92,6 @@ $(VENV)/.embedded: requirements/embedded.txt pyproject.toml | $(BIN)/python
 	@touch $@
 
 $(VENV)/.dev: requirements/dev.txt pyproject.toml | $(BIN)/python
-	$(say) "installing the libraries and the tools for tests (once, about two minutes)"
+	$(say) "installing the libraries and the tools for tests, TensorFlow among them (once, about three minutes, 1.6 GB)"
 	@requirements/install $(BIN)/python requirements/dev.txt
 	@touch $(VENV)/.embedded $@
