@@ -19,15 +19,18 @@ VEHICLES = 0.35
 """The part of the crops that are drawn: vehicles that fill the crop, as detectors cut them."""
 
 
-def negatives(random: np.random.Generator, photographs: Sequence[Image]) -> Iterator[Image]:
+def negatives(
+    random: np.random.Generator, photographs: Sequence[Image], vehicles: float = VEHICLES
+) -> Iterator[Image]:
     """Yield crops of (224, 224, 3) uint8 BGR for ever, from anywhere and in any condition.
 
     Args:
         random: Decides everything.
         photographs: (height, width, 3) uint8 BGR each; without any, all crops are of vehicles.
+        vehicles: The part of the crops that show vehicles.
     """
     while True:
-        if not photographs or random.random() < VEHICLES:
+        if not photographs or random.random() < vehicles:
             whole = vehicle(random)
             first, last = random.integers(0, 50, 2), len(whole) - random.integers(0, 50, 2)
             drawn = _as_seen(random, whole[first[0] : last[0], first[1] : last[1]])

@@ -22,7 +22,7 @@ from training.calibration import Floats, Indices, report, softmax, temperature
 from training.cards.cutting import CLASSES
 from training.cards.photographs import photographs as of_side
 from training.crops import read
-from training.negatives import negatives
+from training.negatives import VEHICLES, negatives
 from training.network import SIDE, WEIGHTS, Model, Module, build, restore, save
 
 EMPTY = CLASSES.index("empty")
@@ -72,13 +72,16 @@ _EXISTING = click.Path(exists=True, path_type=Path)
 )
 @click.option("--out", type=_EXISTING, default=Path("runs/classifier"), show_default=True)
 @click.option("--count", default=4000, show_default=True, help="Crops of photographs.")
+@click.option("--vehicles", default=VEHICLES, show_default=True, help="Their part of those crops.")
 @click.option("--seed", default=5, show_default=True)
-def main(crops: Path, photographs: Path, out: Path, count: int, seed: int) -> None:
+def main(
+    *, crops: Path, photographs: Path, out: Path, count: int, vehicles: float, seed: int
+) -> None:
     """Fit the last block anew and write the weights and the calibration."""
     import keras  # noqa: PLC0415 - takes seconds
 
     random = np.random.default_rng(seed)
-    pieces = itertools.islice(negatives(random, of_side(photographs, "train")), count)
+    pieces = itertools.islice(negatives(random, of_side(photographs, "train"), vehicles), count)
     photographed = np.array([piece[..., ::-1] for piece in pieces])
     read_crops = read(crops, CLASSES, SIDE)
     drawn, labels = read_crops.images, read_crops.truth
