@@ -139,6 +139,6 @@ async def test_a_detection_too_small_to_see_is_not_sent(broker, colours, tmp_pat
         await rig.yard.film(scene((RED, 100, 60, 8, 40)), 3)
         await until(lambda: rig.frames() == 3)
 
-        assert rig.counted("looks_skipped_total", cause="too_small") == 3
+        assert rig.counted("looks_skipped_total", camera="yard", cause="too_small") == 3
     assert rig.crops() == []
     assert rig.ended() == []
