@@ -7,6 +7,7 @@ import pytest
 
 from detector_svc import spool as spool_module
 from detector_svc.spool import Spool
+from secondlook.adapters import ownership
 from secondlook.errors import ConfigError
 from secondlook.messages import Crop
 from tests.detector_svc.messages_of import crop, track_ended
@@ -213,7 +214,7 @@ class FullDisk:
 
     def __init__(self, monkeypatch) -> None:
         self.full = True
-        really = spool_module.private_file
+        really = ownership.private_file
 
         def opened(path: str, flags: int) -> int:
             if self.full:
