@@ -5,7 +5,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo sbom test test-all check fuzz chaos schema lock clean
+.PHONY: help demo sbom test test-all check fuzz chaos soak schema lock clean
 .DELETE_ON_ERROR:
 
 VENV := .venv
@@ -14,7 +14,6 @@ BIN := $(VENV)/bin
 PYTHON ?= $(shell requirements/find-python)
 SOURCE ?=
 FUZZ := .cache/fuzz
-SECONDS ?= 60
 ROUNDS ?= 20
 SEED ?=
 TARGETS ?= messages config stores model_outputs pictures
@@ -48,6 +47,7 @@ check: $(VENV)/.dev ## style and types, as everywhere in the project
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy $(CODE)
 
+fuzz: SECONDS ?= 60
 fuzz: $(FUZZ)/.ready ## look for inputs that break it, SECONDS=60 for each of the targets; TARGETS="…"
 	@for target in $(TARGETS); do \
 	  printf '\033[1m==> fuzzing %s for %s s\033[0m\n' $$target $(SECONDS); \
@@ -57,6 +57,11 @@ fuzz: $(FUZZ)/.ready ## look for inputs that break it, SECONDS=60 for each of th
 chaos: $(VENV)/.dev ## kill and freeze parts of a running system, ROUNDS=20 SEED=…; nothing may be lost
 	@requirements/apt requirements/apt-packages.txt tests/apt-packages.txt
 	@$(BIN)/python -m tests.chaos --rounds $(ROUNDS) $(if $(SEED),--seed $(SEED))
+
+soak: SECONDS ?= 3600
+soak: $(VENV)/.dev ## run everything on four cameras for SECONDS=3600; nothing may grow
+	@requirements/apt requirements/apt-packages.txt tests/apt-packages.txt
+	@$(BIN)/python -m tests.soak --seconds $(SECONDS)
 
 schema: $(VENV)/.dev ## write the contract (JSON Schemas, AsyncAPI, samples) anew
 	$(BIN)/secondlook schema
