@@ -15,6 +15,7 @@ from secondlook.config import Config, resolved
 from secondlook.errors import ConfigError
 
 MAX_BYTES = 1_000_000
+NOT_ITSELF = "a name belongs here, not the secret itself"
 
 
 class _Mistakes(Exception):
@@ -37,7 +38,12 @@ class _Loader(yaml.SafeLoader):
         name = str(node.value)
         if name in os.environ:
             return os.environ[name]
-        self.mistakes.append(f"{self._where(node)}: !env {name}: that variable is not set")
+        # Whoever writes the secret itself there is not to find it in a log.
+        if re.fullmatch(r"[A-Z][A-Z0-9_]{0,63}", name):
+            why = f"!env {name}: that variable is not set"
+        else:
+            why = f"!env: no variable of that name is set; {NOT_ITSELF}"
+        self.mistakes.append(f"{self._where(node)}: {why}")
         return ""
 
     def file(self, node: yaml.Node) -> str:
@@ -47,7 +53,9 @@ class _Loader(yaml.SafeLoader):
             return path.read_text(encoding="utf-8").rstrip("\r\n")
         except (OSError, UnicodeDecodeError) as error:
             why = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
-            self.mistakes.append(f"{self._where(node)}: !file {node.value}: {why}")
+            is_a_path = re.fullmatch(r"[^:@]*/[^:@]*", str(node.value))
+            said = f"!file {node.value}: {why}" if is_a_path else f"!file: {why}; {NOT_ITSELF}"
+            self.mistakes.append(f"{self._where(node)}: {said}")
             return ""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
@@ -58,7 +66,8 @@ class _Loader(yaml.SafeLoader):
             if not isinstance(key, yaml.ScalarNode):
                 continue
             if key.value in seen:
-                self.mistakes.append(f"{self._where(key)}: {key.value} stands here a second time")
+                again = f"{_key(key.value)} stands here a second time"
+                self.mistakes.append(f"{self._where(key)}: {again}")
             seen.add(key.value)
         return super().construct_mapping(node, deep)
 
@@ -179,7 +188,7 @@ def _explain(error: ValidationError) -> list[str]:
 
 
 def _line(mistake: ErrorDetails) -> str:
-    loc = [str(part) for part in mistake["loc"]]
+    loc = [_key(str(part)) for part in mistake["loc"]]
     # What people wrote stays, whatever it looks like: a camera's name, and a key that is not ours.
     theirs = {1} if loc[:1] == ["cameras"] else set()
     theirs |= {len(loc) - 1} if mistake["type"] == "extra_forbidden" else set()
@@ -196,6 +205,12 @@ def _line(mistake: ErrorDetails) -> str:
             return f"{where}: a camera's name is made of a-z, 0-9 and _, at most 32 of them"
         case _:
             return f"{where}: {mistake['msg'].removeprefix('Value error, ')}"
+
+
+def _key(written: str) -> str:
+    """Return a key as it can be shown: in `{password:secret}` YAML takes all of it for one."""
+    name = re.match(r"[^:/@]{0,64}", written)
+    return written if name is None or name[0] == written else f"{name[0]}…"
 
 
 def _keys_beside(path: Sequence[str]) -> list[str]:

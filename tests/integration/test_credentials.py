@@ -170,7 +170,7 @@ def test_a_password_by_name_is_taken_from_the_command_line(tmp_path: Path) -> No
     path.write_text("cameras: {yard: {source: 'synthetic:'}}\nmqtt: {username: me, port: 9}\n")
     for override, said in (
         ("mqtt.password=!env NOT_SET_ANYWHERE", "!env NOT_SET_ANYWHERE: that variable is not set"),
-        ("mqtt.password=!file nowhere", "!file nowhere: No such file"),
+        ("mqtt.password=!file no/where", "!file no/where: No such file"),
     ):
         done = secondlook("check", "--config", str(path), "--set", override)
         assert done.returncode == 78

@@ -79,7 +79,8 @@ def test_every_mistake_is_named_at_once_with_its_path(tmp_path: Path) -> None:
         pytest.param("a: !!python/object:os.system {}", "this is not YAML", id="a-python-object"),
         pytest.param("a: &a [*a]", "", id="a-loop"),
         pytest.param("[" * 5000, "", id="deep-nesting"),
-        pytest.param("a: !file nowhere\n" + GOOD, "!file nowhere: No such file", id="no-file"),
+        pytest.param("a: !file no/where\n" + GOOD, "!file no/where: No such file", id="no-file"),
+        pytest.param("a: !env nothing_set\n" + GOOD, "no variable of that name", id="no-variable"),
         pytest.param("x: " + "y" * 1_000_001, "larger than", id="too-large"),
         pytest.param(GOOD + "alerts: {k: 4}", "k (4) confirmed of n (3)", id="k-above-n"),
         pytest.param(
@@ -179,3 +180,21 @@ def test_a_camera_with_a_dash_and_a_key_with_a_bracket_are_named_as_they_were_wr
     said = mistakes(tmp_path, "cameras: {front-door: {source: 'synthetic:'}}\nno[pe: 1\n")
     assert "cameras.front-door: a camera's name is made of a-z, 0-9 and _" in said
     assert "no[pe: there is no such key" in said
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param("mqtt: {username: me, password: !env hunter2-secret}", id="for-a-variable"),
+        pytest.param("mqtt: {username: me, password: !env {hunter2: 1}}", id="for-a-mapping"),
+        pytest.param("mqtt: {username: me, password: !file hunter2}", id="for-a-file"),
+        pytest.param("mqtt: {username: me, password: !file user:hunter2@host/1}", id="a-login"),
+        pytest.param("mqtt: {username: me, password:hunter2}", id="without-a-space"),
+        pytest.param("mqtt: {password:hunter2, password:hunter2}", id="twice-without-a-space"),
+        pytest.param("mqtt: {rtsp://me:hunter2@camera/1}", id="an-address-as-a-key"),
+    ],
+)
+def test_a_secret_in_the_wrong_place_is_not_repeated(tmp_path: Path, text: str) -> None:
+    said = mistakes(tmp_path, f"{GOOD}{text}\n")
+    assert "hunter2" not in said
+    assert "line 2" in said or "mqtt." in said
