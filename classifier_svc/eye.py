@@ -1,6 +1,7 @@
 """Takes the second look: crops through Triton, and scores back. Decides nothing."""
 
 import asyncio
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -8,10 +9,12 @@ from numpy.typing import NDArray
 
 from classifier_svc.metrics import Metrics
 from classifier_svc.pictures import read_crop
+from classifier_svc.portion import Portion
 from classifier_svc.preprocess import check, decode, fit
-from secondlook.adapters.endpoint import Endpoint
+from secondlook.adapters.endpoint import Endpoint, Outputs
+from secondlook.adapters.slots import Slot
 from secondlook.config import Alerts, check_slugs, slug
-from secondlook.errors import ConfigError, Unreadable
+from secondlook.errors import ConfigError, TritonTimeout, Unreadable
 from secondlook.messages import Crop
 
 Answer = Mapping[str, float] | Unreadable | None
@@ -25,20 +28,24 @@ class Eye:
         endpoint: Found fit for use.
         alerts: The labels that must be among the model's.
         metrics: Where calls are counted.
+        deadline_s: After which the endpoint gives a call up.
 
     Raises:
         ConfigError: The model cannot alert with these labels.
         ModelMismatch: Its parameters contradict its input.
     """
 
-    def __init__(self, endpoint: Endpoint, alerts: Alerts, metrics: Metrics) -> None:
+    def __init__(
+        self, endpoint: Endpoint, alerts: Alerts, metrics: Metrics, deadline_s: float
+    ) -> None:
         check(endpoint.spec)
         check_labels(endpoint.spec.parameters.labels or (), alerts)
         self.endpoint = endpoint
+        self.portion = Portion(endpoint.batch, deadline_s)
         self._metrics = metrics
 
     async def look(self, crops: Sequence[Crop]) -> list[Answer]:
-        """Return what the model says of each crop, at most `endpoint.batch` of them.
+        """Return what the model says of each crop; best no more of them than `portion.size`.
 
         Raises:
             TritonUnavailable: No answer, or not in time.
@@ -52,11 +59,21 @@ class Eye:
             count = len(crops) - len(unreadable)
             if count == 0:
                 return answers
-            with self._metrics.inference.time():
-                outputs = await self.endpoint.infer(slot, count)
+            outputs = await self._asked(slot, count)
         self._metrics.batch.observe(count)
         scores = iter(decode(outputs[self.endpoint.spec.outputs[0].name], self.endpoint.spec))
         return [a if isinstance(a, Unreadable) else next(scores) for a in answers]
+
+    async def _asked(self, slot: Slot, count: int) -> Outputs:
+        began_s = time.monotonic()
+        try:
+            with self._metrics.inference.time():
+                outputs = await self.endpoint.infer(slot, count)
+        except TritonTimeout:
+            self.portion.given_up(count)
+            raise
+        self.portion.answered(time.monotonic() - began_s)
+        return outputs
 
     def _fill(self, images: NDArray[Any], crops: Sequence[Crop]) -> dict[int, Unreadable]:
         """Put the readable crops side by side; return what is wrong with the others."""

@@ -132,7 +132,8 @@ class SecondLook:
             batch=settings.max_batch,
             answers="labels",
         )
-        eye = Eye(endpoint, self._config.alerts, self._metrics)
+        deadline_s = self._config.triton.deadline_s
+        eye = Eye(endpoint, self._config.alerts, self._metrics, deadline_s)
         while True:
             try:
                 await endpoint.check()
@@ -148,7 +149,7 @@ class SecondLook:
         """Judge one batch; return whether there was anything to do."""
         self._inbox.filled.clear()
         await self._take_out_what_is_over()
-        entries = self._inbox.waiting.next_crops(eye.endpoint.batch, self._desk.is_urgent)
+        entries = self._inbox.waiting.next_crops(eye.portion.size, self._desk.is_urgent)
         if not entries:
             return False
         crops = await self._inbox.crops(entries)

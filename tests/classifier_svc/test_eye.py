@@ -11,7 +11,7 @@ from prometheus_client import CollectorRegistry
 from classifier_svc.eye import Eye, check_labels
 from classifier_svc.metrics import Metrics
 from secondlook.config import Alerts
-from secondlook.errors import ConfigError, ModelMismatch, Unreadable
+from secondlook.errors import ConfigError, ModelMismatch, TritonTimeout, Unreadable
 from tests.classifier_svc.test_inbox import crop
 from tests.classifier_svc.test_preprocess import spec
 
@@ -55,7 +55,7 @@ class Model:
 
 
 def eye_of(model: Any) -> Eye:
-    return Eye(model, Alerts(), Metrics(CollectorRegistry()))
+    return Eye(model, Alerts(), Metrics(CollectorRegistry()), 2.0)
 
 
 def grey(value: int) -> bytes:
@@ -84,3 +84,20 @@ async def test_a_batch_without_a_picture_asks_nobody() -> None:
 def test_a_model_that_contradicts_itself_is_refused() -> None:
     with pytest.raises(ModelMismatch):
         eye_of(Model(mean=(1, 2, 3)))
+
+
+async def test_what_is_not_answered_in_time_is_asked_in_smaller_portions() -> None:
+    class Slow(Model):
+        async def infer(self, slot: Any, count: int) -> dict[str, np.ndarray]:
+            if count > 1:
+                raise TritonTimeout("too many")
+            return await super().infer(slot, count)
+
+    eye = eye_of(Slow())
+    crops = [crop(number, jpeg=grey(51)) for number in range(4)]
+    for left in (2, 1):
+        with pytest.raises(TritonTimeout):
+            await eye.look(crops[: eye.portion.size])
+        assert eye.portion.size == left
+    await eye.look(crops[: eye.portion.size])
+    assert eye.portion.size == 2

@@ -159,6 +159,22 @@ async def test_a_model_that_goes_away_holds_crops_and_says_so(
         assert not rig.alerts()[-1].late
 
 
+async def test_a_model_too_slow_for_a_whole_batch_is_given_fewer_and_everything_is_judged(
+    broker: Broker, mortal_server: Server, tmp_path: Path
+) -> None:
+    (tmp_path / "models" / "efficientnet_b0" / "1" / "seconds").write_text("0.1")
+    await asyncio.to_thread(mortal_server.start)
+    async with rigged(broker, mortal_server, tmp_path, triton={"deadline_s": 1.0}) as rig:
+        await rig.live()
+        for track in range(1, 17):  # a whole batch would take 1.6 s
+            await rig.show(RED, RED, track=str(track))
+        await rig.until(lambda: len(rig.verdicts()) == 32)
+        assert {verdict.outcome for verdict in rig.verdicts()} == {"confirmed"}
+        assert rig.context.registry.get_sample_value(
+            "secondlook_classifier_inference_failures_total", {"cause": "timeout"}
+        )
+
+
 async def test_without_a_model_alerts_pass_unverified_and_are_settled_later(
     broker: Broker, mortal_server: Server, tmp_path: Path
 ) -> None:

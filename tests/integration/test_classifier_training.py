@@ -108,7 +108,7 @@ async def test_a_crop_gets_a_verdict_from_what_was_just_trained(
     alerts = Alerts()
     async with Triton(server.url, deadline_s=30.0) as triton:
         endpoint = await triton.model("fused", answers="labels")
-        eye = Eye(endpoint, alerts, Metrics(CollectorRegistry()))
+        eye = Eye(endpoint, alerts, Metrics(CollectorRegistry()), 2.0)
         (scores,) = await eye.look([crop(0.0, jpeg=jpeg)])
 
     assert isinstance(scores, dict)
