@@ -3,6 +3,8 @@
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
+from pydantic import JsonValue
+
 from classifier_svc.alerts import Tally, alert_of, event_of
 from classifier_svc.blind import record
 from classifier_svc.episodes import UNVERIFIED, Changed
@@ -88,6 +90,10 @@ class Announcer:
     def counters(self, tally: Tally) -> Outgoing:
         """Return the day so far."""
         return outgoing(topics.COUNTERS, tally.counters, camera=self._camera)
+
+    def setting(self, key: str, value: JsonValue) -> Outgoing:
+        """Return the value of a setting that is in force."""
+        return outgoing(topics.CONFIG, value, camera=self._camera, key=key)
 
     def test(self, alerts: Sequence[Alert], picture: bytes) -> list[Outgoing]:
         """Return a test alert: the whole way, but never `state` and never `last`."""

@@ -5,6 +5,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
+from pydantic import JsonValue
+
 from classifier_svc.alerts import Tally, test_alerts, verdict_of
 from classifier_svc.announce import Announcer
 from classifier_svc.blind import Blindness
@@ -12,19 +14,21 @@ from classifier_svc.departed import farewell
 from classifier_svc.episodes import UNVERIFIED
 from classifier_svc.inbox import Inbox
 from classifier_svc.judge import Judge
-from classifier_svc.ledger import Ledger, Place, Step
+from classifier_svc.ledger import Ledger, Step
 from classifier_svc.looks import Look
 from classifier_svc.metrics import Metrics
 from classifier_svc.outbox import Outbox
 from classifier_svc.outbox_rows import stale_retained, stale_states
 from classifier_svc.pictures import placeholder
+from classifier_svc.place import Place
 from classifier_svc.records import last_heartbeat, load_memory
+from classifier_svc.settings import Settings
 from classifier_svc.snapshots import Snapshots
 from classifier_svc.verdict import Judgement
 from classifier_svc.waiting import Entry
 from secondlook.adapters.database import Database
-from secondlook.config import Camera, Config
-from secondlook.messages import Counters, Event, Seen, TrackEnded, Verdict, moment_of
+from secondlook.config import Alerts, Camera, Config
+from secondlook.messages import Event, Seen, TrackEnded, Verdict, moment_of
 from secondlook.service import Health
 
 log = logging.getLogger(__name__)
@@ -100,9 +104,11 @@ class Desk:
             # The longest wait between two frames, and the seconds that the messages may need.
             gap_s=max(3.0, 3 / camera.fps, frames_s) + 2.0,
             alive_s=RELOOKS_ALIVE * self._config.detector.relook_s,
+            hold_s=self._config.classifier.hold_s,
         )
         announcer = Announcer(name, self._config.mqtt.root, self._config.alerts.labels)
-        return Place(judge, announcer, Tally.begin(name, self._now_ns(), self._zone))
+        tally = Tally.begin(name, self._now_ns(), self._zone)
+        return Place(judge, announcer, tally, Settings(self._config.alerts))
 
     async def restore(self) -> None:
         """Take up where the process before this one ended, and say how things stand.
@@ -140,9 +146,9 @@ class Desk:
                 self._ledger.tell_blind(step, away)
             for camera, place in self._places.items():
                 place.tally.roll(now_ns, self._zone)
-                step.messages += place.announcer.begin(place.judge.memory.episodes.values())
-                step.messages.append(place.announcer.counters(place.tally))
-                step.add(camera, place.judge.close_others({*labels, UNVERIFIED}))
+                said, over = place.begin({*labels, UNVERIFIED})
+                step.messages += said
+                step.add(camera, over)
         for alert in told:
             self._ledger.count(alert)
 
@@ -159,20 +165,37 @@ class Desk:
             return
         if kind == "blind":
             self._blindness.restore(camera, key, value)
-        elif kind == "counters":
-            place.tally = Tally(Counters.model_validate_json(value))
         else:
-            place.judge.memory.restore(kind, key, value)
+            place.recall(kind, key, value)
 
     def is_urgent(self, entry: Entry) -> bool:
         """Tell whether a crop belongs to a new track or to an open episode."""
         return self._places[entry.camera].judge.is_urgent(entry.track)
 
     def lacks_episode(self, entry: Entry) -> bool:
-        """Tell whether the track of a crop has no open episode of any kind."""
-        memory = self._places[entry.camera].judge.memory
-        track = memory.tracks.get(entry.track)
-        return track is None or memory.open_episode(track) is None
+        """Tell whether the track of a crop may raise an alert and has no open episode."""
+        judge = self._places[entry.camera].judge
+        track = judge.memory.tracks.get(entry.track)
+        return judge.armed and (track is None or judge.memory.open_episode(track) is None)
+
+    def rule_of(self, camera: str) -> Alerts:
+        """Return the rule by which a camera's looks are judged now."""
+        return self._places[camera].settings.rule
+
+    def in_force(self, camera: str, key: str) -> JsonValue:
+        """Return the value of a setting that is in force."""
+        return self._places[camera].settings.in_force(key)
+
+    async def set(self, camera: str, key: str, value: JsonValue) -> None:
+        """Obey a command: the value, what follows from it and the answer are stored as one.
+
+        Raises:
+            Unreadable: The value cannot hold; nothing has changed.
+        """
+        place = self._places[camera]
+        async with self._ledger.deciding() as step:
+            step.add(camera, place.set(key, value, self._now_ns()))
+            step.messages.append(place.setting(key))
 
     def connection_was_cut(self) -> None:
         """Note that the detector may have looked without being heard."""

@@ -85,24 +85,23 @@ class Episodes:
         entropy: Callable[[], bytes],
         alive_s: float,
     ) -> None:
+        self.rule = rule
         self._camera = camera
-        self._rule = rule
         self._memory = memory
         self._entropy = entropy
         self._alive_ns = round(alive_s * SECOND)
-        self._cooldown_ns = round(rule.cooldown_s * SECOND)
 
     def open_verified(
         self, track: Track, window: list[Look], trigger: Look, supersedes: str | None = None
     ) -> list[Changed]:
         """Open or continue an episode by looks that satisfy the rule."""
-        label = trigger.label if supersedes else label_of(window, self._rule)
+        label = trigger.label if supersedes else label_of(window, self.rule)
         changes: list[Changed] = []
         waited = self._memory.open_episode(track)
         if waited is not None and waited.status == UNVERIFIED:
             changes.append(self.end(waited, "confirmed", trigger.frame.captured_ns))
             supersedes = waited.id
-        decision = decision_of(window, self._rule)
+        decision = decision_of(window, self.rule)
         return changes + self.begin(track, Opening(window, trigger, label, decision, supersedes))
 
     def begin(self, track: Track, opening: Opening) -> list[Changed]:
@@ -160,8 +159,9 @@ class Episodes:
 
     def in_cooldown(self, label: str, now: Instant) -> bool:
         """Tell whether a `new` of this label was published less than `cooldown_s` ago."""
+        cooldown_ns = round(self.rule.cooldown_s * SECOND)
         return any(
-            episode.label == label and abs(now.since(episode.opened)) < self._cooldown_ns
+            episode.label == label and abs(now.since(episode.opened)) < cooldown_ns
             for episode in self._memory.episodes.values()
         )
 
@@ -213,7 +213,7 @@ class Episodes:
             episode.quiet_ns = self._seen_after(look.at)
         if look.label == episode.label:
             return self._offer(episode, look)
-        window = gathered(track.looks, place, self._rule, episode.counted_from)
+        window = gathered(track.looks, place, self.rule, episode.counted_from)
         if window is None:
             return self.update(episode, look.at)
         ended = self.end(episode, "escalated", look.frame.captured_ns)
@@ -231,7 +231,7 @@ class Episodes:
         """Say the better look that waits, if the last message is long enough ago."""
         if not episode.open or episode.better is None:
             return []
-        if now.since(episode.told) < round(self._rule.update_s * SECOND):
+        if now.since(episode.told) < round(self.rule.update_s * SECOND):
             return []
         episode.shown, episode.better, episode.told = episode.better, None, now
         episode.late = episode.shown.late
@@ -252,7 +252,7 @@ class Episodes:
 
     def end_if_quiet(self, episode: Episode, now: Instant) -> list[Changed]:
         """End a confirmed episode that has not been confirmed for `end_after_s` of seen time."""
-        excess = episode.quiet_ns - round(self._rule.end_after_s * SECOND)
+        excess = episode.quiet_ns - round(self.rule.end_after_s * SECOND)
         if not episode.open or episode.status == UNVERIFIED or excess < 0:
             return []
         return [self.end(episode, "gone", now.captured_ns - excess)]

@@ -10,6 +10,8 @@ from secondlook.config import Alerts
 from secondlook.messages import Decision, Seen, TrackEnded
 
 REJECTED_EVERY_NS = 60 * SECOND
+SLACK_NS = 10 * SECOND
+"""What a call of the model may add to the age of a look."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,7 @@ class Judge:
         gap_s: The detector says at least this often how far it has looked; a longer step was
             not seen.
         alive_s: A track without a look for longer than this is not in view any more.
+        hold_s: No look is older than this when it is judged.
     """
 
     def __init__(
@@ -54,11 +57,54 @@ class Judge:
         entropy: Callable[[], bytes],
         gap_s: float = 5.0,
         alive_s: float = 3.0,
+        hold_s: float = 300.0,
     ) -> None:
         self.memory = Memory()
-        self._rule = rule
+        self.armed = True
+        """Whether looks count."""
         self._gap_ns = round(gap_s * SECOND)
+        self._hold_ns = round(hold_s * SECOND)
         self._episodes = Episodes(camera, rule, self.memory, entropy, alive_s)
+
+    @property
+    def rule(self) -> Alerts:
+        """By what it decides; may be replaced at any time."""
+        return self._episodes.rule
+
+    @rule.setter
+    def rule(self, rule: Alerts) -> None:
+        self._episodes.rule = rule
+
+    def disarm(self, now_ns: int) -> list[Effect]:
+        """End what is open; no look counts from here on, and none that came before.
+
+        Args:
+            now_ns: Unix time.
+        """
+        self.armed = False
+        episodes = list(self.memory.episodes.values())
+        ended = [self._episodes.end(each, "disarmed", now_ns) for each in episodes if each.open]
+        # What is still there when it is armed again is new: it begins an episode of its own.
+        self.memory.drop_all()
+        return [*ended]
+
+    def arm(self, now_ns: int) -> list[Effect]:
+        """Let looks count that are captured from now on.
+
+        Args:
+            now_ns: Unix time.
+        """
+        self.armed = True
+        self.memory.count_from(now_ns, self._hold_ns)
+        return []
+
+    def _counts(self, look: Look) -> bool:
+        """Tell whether a look was captured since the camera has been armed."""
+        begin = self.memory.counted_from
+        if not self.armed or begin is None:
+            return self.armed
+        # None is older than `hold_s`: what seems to be is of a clock that was set back since.
+        return not -self._hold_ns - SLACK_NS <= look.at.since(begin) < 0
 
     def episode_of(self, track: str) -> str | None:
         """Return the alert id of the episode that a track belongs to by now."""
@@ -68,7 +114,9 @@ class Judge:
     def is_urgent(self, track: str) -> bool:
         """Tell whether a look at this track may open or change an episode soon."""
         known = self.memory.tracks.get(track)
-        if known is None or known.taken < self._rule.n:
+        if not self.armed:
+            return False
+        if known is None or known.taken < self.rule.n:
             return True
         return self.memory.open_episode(known) is not None
 
@@ -79,14 +127,16 @@ class Judge:
 
     def look(self, look: Look) -> list[Effect]:
         """Take a judged look. A look that is known already changes nothing."""
+        if not self._counts(look):
+            return []
         track = self.memory.track_of(look)
-        place = track.place(look, self._rule.n, round(self._rule.within_s * SECOND))
+        place = track.place(look, self.rule.n, round(self.rule.within_s * SECOND))
         if place is None:
             return []
         episode = self.memory.open_episode(track)
         if episode is not None and episode.status == "confirmed":
             return [*self._episodes.follow(episode, track, place)]
-        window = opening(track.looks, place, self._rule)
+        window = opening(track.looks, place, self.rule)
         if window is not None and not self._episodes.has_covered(track, window):
             return [*self._episodes.open_verified(track, window, look)]
         if look.outcome == "rejected" and track.episode is None:
@@ -136,13 +186,13 @@ class Judge:
             silent_s: For the text of the decision.
         """
         by_track: dict[str, list[Look]] = {}
-        for look in waiting:
+        for look in filter(self._counts, waiting):
             by_track.setdefault(look.track, []).append(look)
         effects: list[Effect] = []
         for looks in by_track.values():
             track = self.memory.track_of(looks[0])
             confirmed = sum(look.outcome == "confirmed" for look in track.looks)
-            if self.memory.open_episode(track) or len(looks) + confirmed < self._rule.k:
+            if self.memory.open_episode(track) or len(looks) + confirmed < self.rule.k:
                 continue
             decision = Decision(
                 rule=f"the classifier's model has not answered for {silent_s:.1f} s",
@@ -170,7 +220,7 @@ class Judge:
             tracks = [track for track in known if track is not None]
             taken = sum(track.taken for track in tracks)
             over = all(track.ended for track in tracks)
-            if over or (model_up and taken >= self._rule.n):
+            if over or (model_up and taken >= self.rule.n):
                 last = max((t.last.captured_ns for t in tracks), default=episode.told.captured_ns)
                 effects.append(self._episodes.end(episode, "rejected" if taken else "gone", last))
         return effects

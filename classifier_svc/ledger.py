@@ -12,36 +12,25 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from classifier_svc import outbox_rows
-from classifier_svc.alerts import Tally
-from classifier_svc.announce import Announcer, messages_of
+from classifier_svc.announce import messages_of
 from classifier_svc.blind import Blindness
 from classifier_svc.episodes import Changed
 from classifier_svc.inbox import mark_done, picture_row
-from classifier_svc.judge import Effect, Judge
+from classifier_svc.judge import Effect
 from classifier_svc.metrics import Metrics
 from classifier_svc.outbox import Outbox
 from classifier_svc.outbox_rows import Outgoing
+from classifier_svc.place import Place
 from classifier_svc.records import Change, beat, save_memory
 from classifier_svc.snapshots import Snapshots
 from classifier_svc.waiting import Entry
 from secondlook.adapters.database import Connection, Database
 from secondlook.backoff import Backoff
 from secondlook.errors import DatabaseError, Unreadable
-from secondlook.messages import Alert, Blind, Counters, Crop
+from secondlook.messages import Alert, Blind, Crop
 from secondlook.service import Health
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(slots=True)
-class Place:
-    """What belongs to one camera."""
-
-    judge: Judge
-    announcer: Announcer
-    tally: Tally
-    stored: Counters | None = None
-    """The counters as they lie in the database."""
 
 
 @dataclass(slots=True)
@@ -142,10 +131,7 @@ class Ledger:
     def _changes(self) -> list[Change]:
         changes: list[Change] = []
         for camera, place in self._places.items():
-            rows = place.judge.memory.take_changes() + self._blindness.take_changes(camera)
-            if place.stored != place.tally.counters:
-                place.stored = place.tally.counters
-                rows.append(("counters", "", place.stored.encode()))
+            rows = place.take_changes() + self._blindness.take_changes(camera)
             changes += [(camera, *row) for row in rows]
         return changes
 

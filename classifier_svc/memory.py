@@ -110,6 +110,8 @@ class Memory:
     seen: Instant | None = None
     """Up to where the detector has looked."""
     past_runs: list[str] = field(default_factory=list)
+    counted_from: Instant | None = None
+    """When the camera was armed again: earlier looks do not count."""
     _touched: set[tuple[str, str]] = field(default_factory=set)
 
     def track_of(self, look: Look) -> Track:
@@ -136,6 +138,28 @@ class Memory:
         """Forget an episode."""
         self.touch(episode)
         del self.episodes[episode.id]
+
+    def drop_all(self) -> None:
+        """Forget all tracks and episodes; how far was seen stays."""
+        for track in list(self.tracks.values()):
+            self.drop_track(track)
+        for episode in list(self.episodes.values()):
+            self.drop_episode(episode)
+
+    def count_from(self, now_ns: int, most_ns: int) -> None:
+        """Let earlier looks not count.
+
+        Args:
+            now_ns: Unix time.
+            most_ns: The detector was heard of no longer ago than this.
+        """
+        run, media_ns = "", 0
+        if self.seen is not None:
+            # On the camera's own clock, which nobody sets.
+            ahead_ns = min(max(0, now_ns - self.seen.captured_ns), most_ns)
+            run, media_ns = self.seen.run, self.seen.media_ns + ahead_ns
+        self.counted_from = Instant(run=run, media_ns=media_ns, captured_ns=now_ns)
+        self._touched.add(("counted_from", ""))
 
     def step_to(self, now: Instant) -> Instant | None:
         """Move `seen` on; return where it was. None: this is the first, or an old one."""
@@ -165,6 +189,8 @@ class Memory:
             return _TRACK.dump_json(self.tracks[key]) if key in self.tracks else None
         if kind == "episode":
             return _EPISODE.dump_json(self.episodes[key]) if key in self.episodes else None
+        if kind == "counted_from":
+            return self.counted_from.model_dump_json().encode() if self.counted_from else None
         return _SEEN.dump_json((self.seen, self.past_runs))
 
     def restore(self, kind: str, key: str, value: bytes) -> None:
@@ -177,5 +203,9 @@ class Memory:
             self.tracks[key] = _TRACK.validate_json(value)
         elif kind == "episode":
             self.episodes[key] = _EPISODE.validate_json(value)
-        else:
+        elif kind == "counted_from":
+            self.counted_from = Instant.model_validate_json(value)
+        elif kind == "seen":
             self.seen, self.past_runs = _SEEN.validate_json(value)
+        else:
+            raise ValueError("unknown")

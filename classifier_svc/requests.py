@@ -1,4 +1,4 @@
-"""What consumers ask for: the alerts again, a test, a note of what an alert really was."""
+"""What consumers ask for: the alerts again, other settings, a test, to forget."""
 
 import asyncio
 import logging
@@ -6,6 +6,7 @@ import time
 
 from pydantic import JsonValue, ValidationError
 
+from classifier_svc import settings
 from classifier_svc.desk import Desk
 from classifier_svc.forgetting import forget, ids_of
 from classifier_svc.keeper import Keeper
@@ -34,7 +35,7 @@ REPLAYS_AT_ONCE = 4
 REPLAY_LIMIT_S = 60.0
 TEST_EVERY_S = 0.5
 """Test alerts come no faster: each is stored, and told to everyone."""
-KEYS = ("armed", "confirm_score", "cooldown_s", "test_alert", "forget")
+KEYS = (*settings.KEYS, "test_alert", "forget")
 
 
 class Requests:
@@ -62,6 +63,7 @@ class Requests:
         metrics: Metrics,
     ) -> None:
         self._config = config
+        self._bus = bus
         self._replay_requests = bus.subscribe(topics.REPLAY, limit=100)
         self._feedback = bus.subscribe(topics.FEEDBACK, manual_ack=True)
         self._commands = bus.subscribe(topics.SET)
@@ -123,6 +125,7 @@ class Requests:
             except Unreadable as error:
                 outcome = "refused"
                 log.warning("set/%s/%s is refused: %s", delivery.levels["camera"], key, error)
+                self._repeat(delivery.levels["camera"], key)
             self._metrics.commands.labels(key if key in KEYS else "unknown", outcome).inc()
 
     async def _obey(self, delivery: Delivery[JsonValue]) -> str:
@@ -142,12 +145,22 @@ class Requests:
             raise Unreadable("no such camera")
         if key not in KEYS:
             raise Unreadable(f"no such key; there are {', '.join(KEYS)}")
-        if key != "test_alert":
-            log.warning("set/%s/%s is not supported yet", camera, key)
-            return "not_supported"
-        given = delivery.message if isinstance(delivery.message, dict) else {}
+        if key in settings.KEYS:
+            await self._desk.set(camera, key, delivery.message)
+            log.info("set/%s/%s: %s holds", camera, key, self._desk.in_force(camera, key))
+            return "done"
+        await self._test(camera, delivery.message)
+        return "done"
+
+    def _repeat(self, camera: str, key: str) -> None:
+        """Say what holds to whoever believes that a refused command did."""
+        if camera in self._config.cameras and key in settings.KEYS:
+            value = self._desk.in_force(camera, key)
+            self._bus.send(topics.CONFIG, value, camera=camera, key=key)
+
+    async def _test(self, camera: str, message: JsonValue) -> None:
         try:
-            command = TestAlertCommand.model_validate(given)
+            command = TestAlertCommand.model_validate(message if isinstance(message, dict) else {})
         except ValidationError as error:
             raise Unreadable(summarise(error)) from error
         labels = self._config.alerts.labels
@@ -157,7 +170,6 @@ class Requests:
             raise Unreadable("test alerts come too fast")
         self._tested_s = time.monotonic()
         await self._desk.test_alert(camera, command.label or labels[0])
-        return "done"
 
     async def _forget(self, camera: str, message: JsonValue) -> None:
         try:

@@ -19,7 +19,7 @@ MIGRATIONS = (
 
     CREATE TABLE memory (
         camera TEXT NOT NULL,
-        kind TEXT NOT NULL,              -- track, episode, seen, counters or blind
+        kind TEXT NOT NULL,              -- as in memory.py, place.py and blind.py
         key TEXT NOT NULL,
         value BLOB NOT NULL,
         PRIMARY KEY (camera, kind, key)

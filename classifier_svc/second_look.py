@@ -201,7 +201,7 @@ class SecondLook:
     def _judged(self, eye: Eye, entry: Entry, crop: Crop, answer: Answer) -> Judged:
         spec, now_ns = eye.endpoint.spec, time.time_ns()
         scores = answer if isinstance(answer, dict) else None
-        judgement = judge(scores, self._config.alerts, spec.parameters)
+        judgement = judge(scores, self._desk.rule_of(crop.camera), spec.parameters)
         if scores is None:
             self._metrics.unusable.inc()
         classified = Classified(

@@ -348,7 +348,8 @@ class Decision(Part):
     uncertain: int = Field(ge=0)
 
 
-EndReason = Literal["gone", "escalated", "confirmed", "rejected"]
+EndReason = Literal["gone", "escalated", "confirmed", "rejected", "disarmed"]
+"""Words may be added: readers take one they do not know for `gone`."""
 
 
 class Alert(Message):

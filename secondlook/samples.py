@@ -140,8 +140,8 @@ SAMPLES: dict[str, list[Any]] = {
     ],
     "replay": [m.Replay(since=STARTED, client="phone")],
     "replayed/{client}": [ALERT, m.ReplayEnd()],
-    "set/{camera}/{key}": [{"label": "small_gun"}],
-    "config/{camera}/{key}": [0.85],
+    "set/{camera}/{key}": [False, 0.85, {"small_gun": 0.9}, None, {"label": "small_gun"}],
+    "config/{camera}/{key}": [False, 0.85, {"small_gun": 0.9, "big_gun": 0.8}],
     "feedback": [m.Feedback(id=ALERT_ID, truth="false_alarm", label="umbrella")],
     "dead-letters/{service}": [
         m.DeadLetter(

@@ -253,8 +253,8 @@ REPLAYED: Topic[messages.Alert | messages.ReplayEnd] = Topic(
 SET: Topic[JsonValue] = Topic(
     "set/{camera}/{key}",
     JsonValue,
-    "A command for `armed`, `confirm_score`, `cooldown_s`, `test_alert` or `forget`. Never retain "
-    "it: retained commands are refused.",
+    "A command for `armed`, `confirm_score`, `cooldown_s`, `test_alert` or `forget`; "
+    "`config/…` answers. Never retain it: retained commands are refused.",
     writers=("consumers",),
     readers=("classifier",),
     max_bytes=4096,
@@ -262,7 +262,8 @@ SET: Topic[JsonValue] = Topic(
 CONFIG: Topic[JsonValue] = Topic(
     "config/{camera}/{key}",
     JsonValue,
-    "The value in force.",
+    "The value in force of `armed`, `confirm_score` and `cooldown_s`: at the start, after every "
+    "reconnect and every command, also a refused one.",
     writers=("classifier",),
     readers=("consumers",),
     retain=True,

@@ -90,6 +90,10 @@ class Broker:
     def stop(self) -> None:
         self._end(signal.SIGTERM)
 
+    def forget(self) -> None:
+        """Delete what it has kept on disk: sessions and retained messages."""
+        (self._folder / "mosquitto.db").unlink(missing_ok=True)
+
     def freeze(self) -> None:
         if self._process is not None:
             self._process.send_signal(signal.SIGSTOP)

@@ -62,6 +62,7 @@ HEARD = (
     topics.DEAD_LETTERS,
     topics.STATUS,
     topics.REPLAYED,
+    topics.CONFIG,
 )
 
 

@@ -1,0 +1,144 @@
+"""Commands to a real classifier over a real broker: obeyed, refused, kept, said again."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from secondlook import topics
+from secondlook.local.tritonserver import Server
+from tests.integration.broker_fixtures import Broker
+from tests.integration.classifier_rig import RED, Rig, rigged
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture
+async def rig(broker: Broker, verdicts_server: Server, tmp_path: Path) -> AsyncIterator[Rig]:
+    async with rigged(broker, verdicts_server, tmp_path) as one:
+        await one.live()
+        yield one
+
+
+def said(rig: Rig, key: str, camera: str = "yard") -> list[Any]:
+    return rig.said(topics.CONFIG, camera=camera, key=key)
+
+
+def value(rig: Rig, key: str, camera: str = "yard") -> Any:
+    """The value in force, as it was said last."""
+    return next(reversed(said(rig, key, camera)), None)
+
+
+def commands(rig: Rig, key: str, outcome: str) -> float:
+    labels = {"key": key, "outcome": outcome}
+    name = "secondlook_classifier_commands_total"
+    return rig.context.registry.get_sample_value(name, labels) or 0.0
+
+
+async def test_the_values_in_force_are_retained_from_the_start_on(rig: Rig) -> None:
+    for camera in ("yard", "door"):
+        await rig.until(partial(said, rig, "cooldown_s", camera))
+        assert {key: value(rig, key, camera) for key in ("armed", "confirm_score")} == {
+            "armed": True,
+            "confirm_score": 0.8,
+        }
+
+
+async def test_a_disarmed_camera_is_judged_and_raises_no_alert_until_it_is_armed(rig: Rig) -> None:
+    await rig.show(RED, RED)
+    await rig.until(lambda: rig.state("small_gun") == "ON")
+
+    await rig.command("armed", value=False)
+    await rig.until(lambda: rig.state("small_gun") == "OFF" and value(rig, "armed") is False)
+    new, end = rig.alerts()
+    assert (end.id, end.event, end.reason) == (new.id, "end", "disarmed")
+    assert rig.said(topics.LAST, label="small_gun")[-1] == end
+
+    await rig.show(RED, RED, RED)
+    await rig.show(RED, RED, camera="door", track="7")
+    await rig.until(lambda: len(rig.verdicts()) == 7 and len(rig.alerts()) == 3)
+    assert rig.alerts()[-1].camera == "door", "the other camera is armed"
+
+    old = [rig.crop(), rig.crop()]  # captured while it is disarmed, sent when it is not
+    await rig.command("armed", value=True)
+    await rig.until(lambda: value(rig, "armed") is True)
+    await rig.send(*old)
+    await rig.until(lambda: len(rig.verdicts()) == 9)
+    assert len(rig.alerts()) == 3
+    await rig.show(RED, RED)
+    await rig.until(lambda: len(rig.alerts()) == 4)
+    assert (rig.alerts()[-1].event, rig.alerts()[-1].camera) == ("new", "yard")
+    assert rig.alerts()[-1].id != new.id
+
+
+async def test_another_score_decides_about_the_next_look(rig: Rig) -> None:
+    await rig.command("confirm_score", {"small_gun": 1.0})
+    await rig.until(lambda: value(rig, "confirm_score") == {"small_gun": 1.0, "big_gun": 0.8})
+    await rig.show(RED)
+    await rig.until(rig.verdicts)
+    assert (rig.verdicts()[0].outcome, rig.verdicts()[0].score < 1) == ("uncertain", True)
+    await rig.command("confirm_score", None)
+    await rig.until(lambda: value(rig, "confirm_score") == 0.8)
+    await rig.show(RED)
+    await rig.until(lambda: len(rig.verdicts()) == 2)
+    assert rig.verdicts()[1].outcome == "confirmed"
+
+
+async def test_a_refused_command_is_counted_and_the_value_in_force_is_said_again(
+    rig: Rig,
+) -> None:
+    await rig.until(lambda: said(rig, "cooldown_s"))
+    for key, wrong, holds in (
+        ("armed", "ON", True),
+        ("confirm_score", 1.5, 0.8),
+        ("cooldown_s", -1, 30.0),
+    ):
+        rig.heard.clear()
+        await rig.command(key, wrong)
+        await rig.until(partial(said, rig, key))
+        assert (said(rig, key), commands(rig, key, "refused")) == ([holds], 1)
+    log = rig.log.read_text()
+    assert "set/yard/armed is refused: armed must be true or false" in log
+    assert "set/yard/cooldown_s is refused: cooldown_s must be a number of seconds" in log
+
+
+async def test_a_retained_command_is_refused_at_the_next_start(rig: Rig) -> None:
+    client = rig.bus._connection.client  # type: ignore[union-attr]
+    client.publish("secondlook/set/yard/armed", b"false", qos=1, retain=True)
+    await rig.until(lambda: value(rig, "armed") is False)
+    await rig.command("armed", value=True)
+    await rig.until(lambda: value(rig, "armed") is True)
+    await rig.die()
+    await rig.live()
+    await rig.until(lambda: commands(rig, "armed", "refused") == 1)
+    assert value(rig, "armed") is True
+
+
+async def test_a_setting_survives_a_killed_classifier_and_a_broker_that_forgot_everything(
+    broker: Broker, verdicts_server: Server, tmp_path: Path
+) -> None:
+    async with rigged(broker, verdicts_server, tmp_path) as rig:
+        await rig.started()
+        await rig.show(RED, RED)
+        await rig.until(lambda: rig.state("small_gun") == "ON")
+        await rig.command("armed", value=False)
+        await rig.until(lambda: value(rig, "armed") is False)
+        await asyncio.to_thread(rig.end)  # SIGKILL
+
+        rig.heard.clear()
+        await rig.started()
+        await rig.until(lambda: said(rig, "cooldown_s") and rig.state("small_gun"))
+        assert value(rig, "armed") is False
+        assert rig.state("small_gun") == "OFF"
+
+        broker.kill()
+        broker.forget()
+        rig.heard.clear()
+        broker.start()
+        await rig.until(lambda: said(rig, "armed") and said(rig, "cooldown_s"), 60)
+        assert value(rig, "armed") is False
+        await rig.insist(lambda: rig.show(RED), rig.verdicts)
+        assert rig.alerts() == []
