@@ -17,7 +17,7 @@ from classifier_svc.looks import (
 )
 from classifier_svc.memory import Episode, Memory, Track
 from secondlook.config import Alerts
-from secondlook.messages import Decision, EndReason
+from secondlook.messages import Decision, EndReason, Reason
 
 UNVERIFIED = "unverified"
 SAME_PLACE = 0.3
@@ -25,8 +25,6 @@ SAME_PLACE = 0.3
 BETTER_SCORE = 0.05
 BETTER_AREA = 1.5
 """What makes a score or a picture clearly better than the one shown."""
-
-Reason = EndReason | Literal["reopened"] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +34,7 @@ class Changed:
     event: Literal["new", "update", "end"]
     episode: Episode
     """As it was at this moment; its `sequence` is the message's."""
-    reason: Reason
+    reason: Reason | None
     picture: bool
     """Whether `episode.shown` is to be drawn as a new snapshot."""
 
@@ -268,7 +266,7 @@ class Episodes:
         episode: Episode,
         event: Literal["new", "update", "end"],
         *,
-        reason: Reason = None,
+        reason: Reason | None = None,
         picture: bool = False,
     ) -> Changed:
         if picture:

@@ -38,7 +38,19 @@ class Metrics:
         self.failures = counter("inference_failures", "Calls that failed", "cause")
         self.outages = counter("outages", "Times that the model went away")
         self.commands = counter("commands", "Messages on set/…", "key", "outcome")
-        self.feedback = counter("feedback", "Messages on feedback by truth", "camera", "truth")
+        self.feedback = counter(
+            "feedback",
+            "Messages on feedback: recorded, again (nothing new), unknown (no such alert is kept, "
+            "or a test), lost (the database could not be written)",
+            "camera",
+            "outcome",
+        )
+        self.judged = Gauge(
+            "secondlook_classifier_alerts_judged",
+            "Alerts that people have judged, by their last word, as long as it is kept",
+            ("camera", "truth"),
+            registry=registry,
+        )
         self.replays = counter("replays", "Requests on replay by outcome", "outcome")
         self.dead_letters = counter("dead_letters", "Crops whose picture could not be read")
         self.blind = counter("blind_seconds", "Time told as blind", "camera")

@@ -1,5 +1,6 @@
 """The database rows behind the desk: memory, heartbeat, feedback. Decides nothing."""
 
+import json
 from collections.abc import Sequence
 
 from secondlook.adapters.database import Connection
@@ -46,15 +47,45 @@ def beat(db: Connection, now_ns: int) -> None:
     )
 
 
-def add_feedback(db: Connection, feedback: Feedback, now_ns: int) -> None:
-    """Store what an alert really was."""
+def add_feedback(db: Connection, feedback: Feedback, now_ns: int) -> tuple[bool, bool]:
+    """Store what an alert really was.
+
+    Returns:
+        Whether the alert is known, and whether this is another word than the last one on it.
+    """
+    said = (feedback.truth, feedback.label)
+    before = db.execute(
+        "SELECT truth, label FROM feedback WHERE alert_id = ? ORDER BY seq DESC LIMIT 1",
+        (feedback.id,),
+    ).fetchone()
+    known = is_real(db, feedback.id)
+    if before == said:
+        return known, False
     db.execute(
-        "INSERT INTO feedback (alert_id, truth, label, at_ns) VALUES (?, ?, ?, ?)",
-        (feedback.id, feedback.truth, feedback.label, now_ns),
+        "INSERT INTO feedback (alert_id, truth, label, at_ns, known) VALUES (?, ?, ?, ?, ?)",
+        (feedback.id, *said, now_ns, known),
     )
     db.execute(
         "DELETE FROM feedback WHERE seq <= (SELECT max(seq) FROM feedback) - ?", (FEEDBACK_KEPT,)
     )
+    return known, True
+
+
+def is_real(db: Connection, alert_id: str) -> bool:
+    """Tell whether an alert is kept here and is no test."""
+    row = db.execute(
+        "SELECT payload FROM outbox WHERE alert_id = ? LIMIT 1", (alert_id,)
+    ).fetchone()
+    return row is not None and not json.loads(row[0])["test"]
+
+
+def judged(db: Connection) -> dict[tuple[str, str], int]:
+    """Return how many alerts people called what, by camera and truth; the last word counts."""
+    rows = db.execute(
+        "SELECT substr(alert_id, 1, length(alert_id) - 27), truth, count(*) FROM feedback"
+        " WHERE known AND seq IN (SELECT max(seq) FROM feedback GROUP BY alert_id) GROUP BY 1, 2"
+    )
+    return {(camera, truth): count for camera, truth, count in rows}
 
 
 def newest_feedback(db: Connection, most: int) -> list[Feedback]:

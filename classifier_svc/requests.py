@@ -9,11 +9,9 @@ from pydantic import JsonValue, ValidationError
 from classifier_svc import settings
 from classifier_svc.desk import Desk
 from classifier_svc.forgetting import forget, ids_of
-from classifier_svc.keeper import Keeper
 from classifier_svc.metrics import Metrics
 from classifier_svc.outbox import Outbox
 from classifier_svc.outbox_rows import outgoing, put
-from classifier_svc.records import add_feedback
 from secondlook import topics
 from secondlook.adapters.bus import Bus
 from secondlook.adapters.database import Connection, Database
@@ -47,7 +45,6 @@ class Requests:
         database: Open.
         desk: Sends test alerts.
         outbox: Replays.
-        keeper: Told what alerts really were.
         metrics: Where requests are counted.
     """
 
@@ -59,18 +56,15 @@ class Requests:
         database: Database,
         desk: Desk,
         outbox: Outbox,
-        keeper: Keeper,
         metrics: Metrics,
     ) -> None:
         self._config = config
         self._bus = bus
         self._replay_requests = bus.subscribe(topics.REPLAY, limit=100)
-        self._feedback = bus.subscribe(topics.FEEDBACK, manual_ack=True)
         self._commands = bus.subscribe(topics.SET)
         self._database = database
         self._desk = desk
         self._outbox = outbox
-        self._keeper = keeper
         self._metrics = metrics
         self._replays = asyncio.Semaphore(REPLAYS_AT_ONCE)
         self._tested_s = -TEST_EVERY_S
@@ -97,24 +91,6 @@ class Requests:
             self._metrics.replays.labels("answered").inc()
         finally:
             self._replays.release()
-
-    async def hear_feedback(self) -> None:
-        """Store `feedback` for ever; a message is acknowledged once it is stored."""
-        async for delivery in self._feedback:
-            feedback, now_ns = delivery.message, time.time_ns()
-            camera = feedback.id.rpartition("-")[0]
-            # Not by any name that comes: rubbish must not grow the metrics without bound.
-            camera = camera if camera in self._config.cameras else ""
-            try:
-                await self._database.write(lambda db: add_feedback(db, feedback, now_ns))  # noqa: B023 - run before the next one is taken
-            except DatabaseError as error:
-                log.warning("feedback on %s could not be stored: %s", feedback.id, error)
-                self._metrics.feedback.labels(camera, "lost").inc()
-            else:
-                self._metrics.feedback.labels(camera, feedback.truth).inc()
-            # Also where it could not be stored: the files do not need the database.
-            self._keeper.tell([feedback])
-            delivery.ack()
 
     async def hear_commands(self) -> None:
         """Obey `set/<camera>/<key>` for ever."""

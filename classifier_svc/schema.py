@@ -61,4 +61,14 @@ MIGRATIONS = (
     ALTER TABLE outbox ADD COLUMN refused_ns INTEGER;  -- set while the broker refuses it
     CREATE INDEX outbox_refused ON outbox (alert_id) WHERE refused_ns IS NOT NULL
     """,
+    """
+    CREATE INDEX outbox_by_alert ON outbox (alert_id) WHERE alert_id IS NOT NULL;
+    ALTER TABLE feedback ADD COLUMN known INTEGER NOT NULL DEFAULT 1;  -- its alert was kept then
+    CREATE INDEX feedback_by_alert ON feedback (alert_id);
+    CREATE TABLE pictures (
+        alert_id TEXT PRIMARY KEY,
+        snapshot_id TEXT NOT NULL,       -- the newest one
+        jpeg BLOB NOT NULL
+    )
+    """,
 )

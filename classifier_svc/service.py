@@ -9,8 +9,9 @@ from collections.abc import Sequence
 
 from classifier_svc import outbox_rows, records
 from classifier_svc.desk import Desk
+from classifier_svc.feedback import FeedbackBox
 from classifier_svc.inbox import Inbox, Received
-from classifier_svc.keeper import FEEDBACK_WAITING, Keeper
+from classifier_svc.keeper import Keeper
 from classifier_svc.metrics import Metrics
 from classifier_svc.outbox import Outbox
 from classifier_svc.requests import Requests
@@ -114,8 +115,10 @@ class Service:
             database=database,
             desk=self._desk,
             outbox=self._outbox,
-            keeper=self._keeper,
             metrics=metrics,
+        )
+        self._feedback = FeedbackBox(
+            config.cameras, bus=bus, database=database, keeper=self._keeper, metrics=metrics
         )
 
     async def run(self) -> None:
@@ -129,10 +132,7 @@ class Service:
         self._watch()
         waiting = await self._inbox.load()
         await self._desk.restore()
-        # What was said before a crash, or to a full disk. What has been done changes nothing.
-        self._keeper.tell(
-            await self._database.read(lambda db: records.newest_feedback(db, FEEDBACK_WAITING))
-        )
+        await self._feedback.restore()
         if waiting:
             log.info("%d crops and ends of tracks wait from before", waiting)
         self._bus.on_connect(self._greet)
@@ -142,7 +142,7 @@ class Service:
                 group.create_task(self._hear_cameras(), name="camera statuses")
                 group.create_task(self._hear_services(), name="service statuses")
                 group.create_task(self._requests.hear_replay(), name="replay")
-                group.create_task(self._requests.hear_feedback(), name="feedback")
+                group.create_task(self._feedback.hear(), name="feedback")
                 group.create_task(self._requests.hear_commands(), name="commands")
                 group.create_task(self._outbox.run(), name="outbox")
                 group.create_task(self._second_look.run(), name="second look")
@@ -224,6 +224,8 @@ class Service:
             await self._desk.tick(model_up=model_up, heartbeat=ticks % HEARTBEAT_EVERY == 0)
             if ticks % PURGE_EVERY == 0:
                 await self._purge()
+            with contextlib.suppress(DatabaseError):
+                await self._feedback.count()
 
     async def _purge(self) -> None:
         now_ns = time.time_ns()
@@ -240,6 +242,7 @@ class Service:
         try:
             await self._inbox.purge()
             await self._database.write(work)
+            self._feedback.forgotten()
             await self._database.read(
                 lambda db: db.execute(f"PRAGMA incremental_vacuum({FREE_PAGES})").fetchall()
             )

@@ -8,7 +8,7 @@ one version of a schema.
 import base64
 import binascii
 from datetime import UTC, datetime
-from typing import Annotated, ClassVar, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self, get_args
 
 from pydantic import (
     AfterValidator,
@@ -349,7 +349,13 @@ class Decision(Part):
 
 
 EndReason = Literal["gone", "escalated", "confirmed", "rejected", "disarmed"]
-"""Words may be added: readers take one they do not know for `gone`."""
+Reason = EndReason | Literal["reopened"]
+
+
+def known_reason(value: object) -> object:
+    """Take a word that a newer version says for `gone`, as every reader should."""
+    known = ("reopened", *get_args(EndReason))
+    return "gone" if isinstance(value, str) and value not in known else value
 
 
 class Alert(Message):
@@ -374,8 +380,8 @@ class Alert(Message):
     """Capture of the episode's first look."""
     updated_at: Time
     ended_at: Time | None = None
-    reason: EndReason | Literal["reopened"] | None = None
-    """Why it ended, or that it was opened again within its cooldown."""
+    reason: Annotated[Reason | None, BeforeValidator(known_reason)] = None
+    """Why it ended, or that it was opened again within its cooldown. Words may be added."""
     supersedes: AlertId | None = None
     late: bool = False
     """Decided after the models had been away."""

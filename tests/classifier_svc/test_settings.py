@@ -1,4 +1,5 @@
 import json
+from typing import Any
 
 import pytest
 from pydantic import JsonValue
@@ -7,10 +8,12 @@ from classifier_svc.settings import KEYS, Settings
 from secondlook.config import Alerts
 from secondlook.errors import Unreadable
 
-WRONG: dict[str, list[JsonValue]] = {
+WRONG: dict[str, list[Any]] = {
     "armed": [0, 1, "ON", "true", {}, []],
-    "confirm_score": [-0.01, 1.01, True, "0.5", float("nan"), {}, [0.5]]
-    + [{"small_gun": score} for score in (2, None, "1", False)],
+    "confirm_score": [
+        *(-0.01, 1.01, True, "0.5", float("nan"), {}, [0.5]),
+        *({"small_gun": 2}, {"small_gun": None}, {"small_gun": "1"}, {"small_gun": False}),
+    ],
     "cooldown_s": [-1, 86_401, False, "30", float("nan"), 10**400, {}],
 }
 

@@ -1,7 +1,6 @@
 """The classifier as a process: crops in, verdicts, alerts and states out."""
 
 import asyncio
-import json
 import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -156,17 +155,6 @@ async def test_commands_that_are_not_for_us_are_refused(rig: Rig) -> None:
         assert reason in log
     assert len(rig.alerts()) == 2
     client.publish("secondlook/set/yard/test_alert", b"", qos=1, retain=True)
-
-
-async def test_feedback_is_stored_with_its_alert(rig: Rig) -> None:
-    alert_id = "yard-" + "0" * 26
-    client = rig.bus._connection.client  # type: ignore[union-attr]
-    told = {"id": alert_id, "truth": "false_alarm", "label": "phone"}
-    client.publish("secondlook/feedback", json.dumps(told), qos=1)
-    await rig.until(lambda: rig.rows("SELECT alert_id, truth, label FROM feedback"))
-    assert rig.rows("SELECT alert_id, truth, label FROM feedback") == [
-        (alert_id, "false_alarm", "phone")
-    ]
 
 
 async def test_replay_gives_the_alerts_again_in_order_and_an_end(rig: Rig) -> None:

@@ -85,24 +85,6 @@ async def test_feedback_and_the_command_line_move_crops_to_what_people_say(rig: 
     assert labels(rig)["umbrella"] == 0
 
 
-async def test_feedback_is_counted_by_camera_so_that_precision_can_be_asked_for(rig: Rig) -> None:
-    ulid = "01m80y6fxk8e5t7w9x0y1z2a3b"
-    truths = (("yard", "true_alarm"), ("yard", "false_alarm"), ("door", "true_alarm"),
-              ("nowhere", "true_alarm"))  # fmt: skip
-    for camera, truth in truths:
-        told = {"id": f"{camera}-{ulid}", "truth": truth}
-        await rig.bus.publish(topics.FEEDBACK, Feedback.model_validate(told))
-
-    def counted(camera: str, truth: str) -> float | None:
-        labels = {"camera": camera, "truth": truth}
-        name = "secondlook_classifier_feedback_total"
-        return rig.context.registry.get_sample_value(name, labels)
-
-    # A camera that is not configured is counted without its name.
-    expected = [(camera if camera != "nowhere" else "", truth) for camera, truth in truths]
-    await rig.until(lambda: [counted(*each) for each in expected] == [1] * 4)
-
-
 async def test_feedback_that_a_crash_cut_short_is_obeyed_at_the_next_start(rig: Rig) -> None:
     await rig.show(RED, RED)
     await rig.until(lambda: labels(rig)[ALERTS] == 1 and rig.alerts())

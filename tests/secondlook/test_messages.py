@@ -142,3 +142,10 @@ def test_a_reason_repeats_neither_a_long_key_nor_a_long_schema() -> None:
     with pytest.raises(Unreadable) as caught:
         topics.CROPS.decode(b'{"schema": "%s"}' % (b"x" * 5000), {"camera": "a"})
     assert len(str(caught.value)) < 500
+
+
+def test_a_reason_that_a_newer_version_says_is_read_as_gone() -> None:
+    said = json.loads(ALERT.encode()) | {"event": "end", "reason": "abducted"}
+    assert m.Alert.decode(json.dumps(said)).reason == "gone"
+    with pytest.raises(Unreadable):
+        m.Alert.decode(json.dumps(said | {"reason": 7}))
