@@ -94,6 +94,7 @@ def alert_of(change: Changed, *, camera: str, root: str, now_ns: int) -> Alert:
         started_at=moment_of(episode.started_ns),
         updated_at=moment_of(now_ns),
         ended_at=None if episode.ended_ns is None else moment_of(episode.ended_ns),
+        duration_s=_seconds(episode.started_ns, episode.ended_ns),
         reason=change.reason,
         supersedes=episode.supersedes,
         late=episode.late,
@@ -101,6 +102,10 @@ def alert_of(change: Changed, *, camera: str, root: str, now_ns: int) -> Alert:
         snapshot_id=episode.snapshot_id,
         latency_ms=latency,
     )
+
+
+def _seconds(started_ns: int, ended_ns: int | None) -> float | None:
+    return None if ended_ns is None else milliseconds(started_ns, ended_ns) / 1000
 
 
 def event_of(effect: Effect, *, camera: str, now_ns: int) -> Event | None:
@@ -165,7 +170,7 @@ def test_alerts(
         snapshot_id=f"{alert_id}.0",
         latency_ms=Latency(detected=0, received=0, classified=0, decided=0),
     )
-    changed = {"event": "end", "sequence": 1, "ended_at": at, "reason": "gone"}
+    changed = {"event": "end", "sequence": 1, "ended_at": at, "duration_s": 0.0, "reason": "gone"}
     return new, new.model_copy(update=changed)
 
 

@@ -11,6 +11,7 @@ from classifier_svc.episodes import UNVERIFIED, Changed
 from classifier_svc.judge import Effect, Gap
 from classifier_svc.memory import Episode
 from classifier_svc.outbox_rows import Outgoing, outgoing
+from classifier_svc.pictures import Pictures
 from secondlook import topics
 from secondlook.messages import Alert, Blind, Event
 
@@ -41,7 +42,7 @@ class Announcer:
         return [self._state(label) for label in self._labels]
 
     def alert(
-        self, change: Changed, picture: bytes | None, now_ns: int
+        self, change: Changed, pictures: Pictures | None, now_ns: int
     ) -> tuple[Alert, list[Outgoing]]:
         """Return the alert about a change and all messages that go with it.
 
@@ -50,11 +51,17 @@ class Announcer:
         alert = alert_of(change, camera=self._camera, root=self._root, now_ns=now_ns)
         levels = {"camera": self._camera, "label": alert.label}
         messages = []
-        if picture is not None:
-            messages.append(outgoing(topics.SNAPSHOTS, picture, camera=self._camera))
+        if pictures is not None:
+            for kind, picture in (("crop", pictures.crop), ("clean", pictures.clean)):
+                if picture is not None:
+                    messages.append(self._picture(kind, picture))
+            messages.append(outgoing(topics.SNAPSHOTS, pictures.snapshot, camera=self._camera))
         messages.append(outgoing(topics.ALERTS, alert, **levels))
         messages.append(outgoing(topics.LAST, alert, **levels))
         return alert, messages + self._state_after(change)
+
+    def _picture(self, kind: str, jpeg: bytes) -> Outgoing:
+        return outgoing(topics.PICTURES, jpeg, camera=self._camera, kind=kind)
 
     def _state_after(self, change: Changed) -> list[Outgoing]:
         episode = change.episode
@@ -109,7 +116,7 @@ class Announcer:
 def messages_of(
     effects: Sequence[Effect],
     announcer: Announcer,
-    pictures: Mapping[str, bytes],
+    pictures: Mapping[str, Pictures],
     now_ns: int,
 ) -> tuple[list[Alert], list[Outgoing]]:
     """Return the alerts among the effects, and every message that they lead to, in order.
@@ -117,15 +124,15 @@ def messages_of(
     Args:
         effects: Of one camera.
         announcer: Of that camera.
-        pictures: Snapshots by their id.
+        pictures: By `snapshot_id`.
         now_ns: Unix time.
     """
     alerts: list[Alert] = []
     messages: list[Outgoing] = []
     for effect in effects:
         if isinstance(effect, Changed):
-            picture = pictures.get(effect.episode.snapshot_id) if effect.picture else None
-            alert, more = announcer.alert(effect, picture, now_ns)
+            drawn = pictures.get(effect.episode.snapshot_id) if effect.picture else None
+            alert, more = announcer.alert(effect, drawn, now_ns)
             alerts.append(alert)
             messages += more
         messages += announcer.event(effect, now_ns)

@@ -19,7 +19,6 @@ from classifier_svc.looks import Look
 from classifier_svc.metrics import Metrics
 from classifier_svc.outbox import Outbox
 from classifier_svc.outbox_rows import stale_retained, stale_states
-from classifier_svc.pictures import placeholder
 from classifier_svc.place import Place
 from classifier_svc.records import last_heartbeat, load_memory
 from classifier_svc.settings import Settings
@@ -78,6 +77,7 @@ class Desk:
         self._database = database
         self._waiting = inbox.waiting
         self._metrics = metrics
+        self._snapshots = snapshots
         self._now_ns = now_ns
         self._entropy = entropy
         self._zone = ZoneInfo(config.timezone)
@@ -123,10 +123,10 @@ class Desk:
             except ValueError as error:
                 log.warning("%s %s of %s is forgotten: %s", kind, key, camera, error)
         last_ns = await self._database.read(last_heartbeat)
-        labels = self._config.alerts.labels
+        labels, kinds = self._config.alerts.labels, self._config.snapshots.kinds
         known = {(camera, label) for camera in self._places for label in labels}
         stale = await self._database.read(
-            lambda db: stale_states(db, known) + stale_retained(db, self._places)
+            lambda db: stale_states(db, known) + stale_retained(db, self._places, kinds)
         )
         self.connection_was_cut()
         async with self._ledger.deciding() as step:
@@ -286,7 +286,7 @@ class Desk:
         """Send a marked alert the whole way to the subscribers."""
         root, now_ns = self._config.mqtt.root, self._now_ns()
         alerts = test_alerts(camera, label, root=root, now_ns=now_ns, entropy=self._entropy())
-        picture = placeholder(f"test: {label}", alerts[0].snapshot_id)
+        picture = self._snapshots.note(f"a test: {label}", camera, now_ns, alerts[0].snapshot_id)
         async with self._ledger.deciding() as step:
             step.messages += self._places[camera].announcer.test(alerts, picture)
         for alert in alerts:

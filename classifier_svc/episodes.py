@@ -256,10 +256,11 @@ class Episodes:
         return [self.end(episode, "gone", now.captured_ns - excess)]
 
     def end(self, episode: Episode, reason: EndReason, at_ns: int) -> Changed:
-        """End an episode at a Unix time."""
-        episode.open, episode.better = False, None
-        episode.ended_ns = max(at_ns, episode.started_ns)
-        return self._say(episode, "end", reason=reason)
+        """End an episode at a Unix time; a better look that still waits is shown by now."""
+        better, episode.better = episode.better, None
+        episode.shown = better or episode.shown
+        episode.open, episode.ended_ns = False, max(at_ns, episode.started_ns)
+        return self._say(episode, "end", reason=reason, picture=better is not None)
 
     def _say(
         self,

@@ -11,6 +11,7 @@ from secondlook.adapters.database import Connection
 from secondlook.errors import Unreadable
 from secondlook.messages import Alert, ForgetCommand
 
+PICTURES = (topics.SNAPSHOTS.pattern, topics.PICTURES.pattern)
 _TIME_CHARACTERS = 10
 """Of a ULID; the rest is chance. As text, ids of one camera are in the order of their times."""
 
@@ -53,11 +54,13 @@ def forget(db: Connection, camera: str, first: str, end: str) -> tuple[int, list
     ).fetchone()
     db.execute(f"DELETE FROM outbox WHERE {where} AND delivered_ns IS NOT NULL", (first, end))  # noqa: S608 - a constant
     db.execute(f"DELETE FROM feedback WHERE {where}", (first, end))  # noqa: S608 - a constant
+    # Of alerts that wait for their acknowledgement too: their words stay, their pictures go.
+    db.execute(f"DELETE FROM pictures WHERE {where}", (first, end))  # noqa: S608 - a constant
     db.execute(
         "UPDATE inbox SET payload = NULL WHERE camera = ? AND done_ns IS NOT NULL", (camera,)
     )
     clearing = []
-    for pattern in (topics.LAST.pattern, topics.SNAPSHOTS.pattern):
+    for pattern in (topics.LAST.pattern, *PICTURES):
         rows = db.execute("SELECT levels, payload FROM retained WHERE topic = ?", (pattern,))
         for levels, payload in rows.fetchall():
             if json.loads(levels)["camera"] == camera and first <= _id_in(pattern, payload) < end:
@@ -74,7 +77,7 @@ def forget(db: Connection, camera: str, first: str, end: str) -> tuple[int, list
 
 def _id_in(pattern: str, payload: bytes) -> str:
     """Return the alert's id that a retained message is about, "" where there is none."""
-    if pattern == topics.SNAPSHOTS.pattern:
+    if pattern in PICTURES:
         return (comment_of(payload) or "").rpartition(".")[0]
     try:
         return Alert.decode(payload).id

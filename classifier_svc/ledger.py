@@ -20,8 +20,9 @@ from classifier_svc.judge import Effect
 from classifier_svc.metrics import Metrics
 from classifier_svc.outbox import Outbox
 from classifier_svc.outbox_rows import Outgoing
+from classifier_svc.pictures import Pictures
 from classifier_svc.place import Place
-from classifier_svc.records import Change, beat, save_memory
+from classifier_svc.records import Change, beat, keep_pictures, save_memory
 from classifier_svc.snapshots import Snapshots
 from classifier_svc.waiting import Entry
 from secondlook.adapters.database import Connection, Database
@@ -41,6 +42,8 @@ class Step:
     looks: Counter[str] = field(default_factory=Counter)
     done: list[Entry] = field(default_factory=list)
     messages: list[Outgoing] = field(default_factory=list)
+    pictures: dict[str, Pictures] = field(default_factory=dict)
+    """By `snapshot_id`, in order."""
     changes: list[Change] = field(default_factory=list)
     """Of the memory, beyond what the cameras' own parts tell."""
     beat: bool = False
@@ -101,6 +104,7 @@ class Ledger:
             place, effects = self._places[camera], step.effects.get(camera, [])
             worth_telling = place.tally.add(effects, step.looks[camera])
             pictures = await self._pictures(effects)
+            step.pictures.update(pictures)
             told, messages = messages_of(effects, place.announcer, pictures, self._now_ns())
             alerts += told
             step.messages += messages
@@ -112,8 +116,8 @@ class Ledger:
         for alert in alerts:
             self.count(alert)
 
-    async def _pictures(self, effects: Sequence[Effect]) -> dict[str, bytes]:
-        pictures: dict[str, bytes] = {}
+    async def _pictures(self, effects: Sequence[Effect]) -> dict[str, Pictures]:
+        pictures: dict[str, Pictures] = {}
         for effect in effects:
             if isinstance(effect, Changed) and effect.picture:
                 jpeg = await self._jpeg_of(effect.episode.shown.id)
@@ -143,6 +147,8 @@ class Ledger:
             mark_done(db, step.done, now_ns)
             save_memory(db, changes)
             outbox_rows.put(db, step.messages, now_ns)
+            if self._snapshots.keep:
+                keep_pictures(db, step.pictures)
             if step.beat:
                 beat(db, now_ns)
 

@@ -70,18 +70,25 @@ def stale_states(db: Connection, known: Collection[tuple[str, str]]) -> list[Out
     ]
 
 
-def stale_retained(db: Connection, cameras: Collection[str]) -> list[Outgoing]:
-    """Return what takes the retained messages of cameras that are configured no more away.
+def stale_retained(
+    db: Connection, cameras: Collection[str], kinds: Collection[str]
+) -> list[Outgoing]:
+    """Return what takes retained messages away that nobody renews any more.
 
-    States stay: they are `OFF`.
+    Args:
+        db: The database.
+        cameras: Those that are configured. States of others stay: they are `OFF`.
+        kinds: The kinds of pictures that are published beside snapshots.
     """
     rows = db.execute("SELECT topic, levels FROM retained").fetchall()
-    return [
-        Outgoing(topic, levels, b"")
-        for topic, levels in rows
-        if topic != topics.STATE.pattern
-        and json.loads(levels).get("camera", "") not in {"", *cameras}
-    ]
+    stale = []
+    for topic, text in rows:
+        levels = json.loads(text)
+        departed = levels.get("camera", "") not in {"", *cameras}
+        unwanted = topic == topics.PICTURES.pattern and levels["kind"] not in kinds
+        if unwanted or (departed and topic != topics.STATE.pattern):
+            stale.append(Outgoing(topic, text, b""))
+    return stale
 
 
 def undelivered(db: Connection) -> tuple[list[Row], int, int | None, int]:
@@ -128,7 +135,9 @@ def mark_delivered(db: Connection, rows: Sequence[Row], now_ns: int) -> None:
 
 
 def purge(db: Connection, now_ns: int, *, replay_ns: int, keep_ns: int, most_bytes: int) -> None:
-    """Forget delivered alerts older than `keep_ns`; the oldest ones when there are too many.
+    """Forget delivered alerts older than `keep_ns`.
+
+    When the database is too large, the oldest pictures go; once there are none, the oldest alerts.
 
     Args:
         db: In a transaction.
@@ -148,7 +157,12 @@ def purge(db: Connection, now_ns: int, *, replay_ns: int, keep_ns: int, most_byt
     [pages] = db.execute("PRAGMA page_count").fetchone()
     [free] = db.execute("PRAGMA freelist_count").fetchone()
     [size] = db.execute("PRAGMA page_size").fetchone()
-    if (pages - free) * size > most_bytes:
+    if (pages - free) * size <= most_bytes:
+        return
+    shrunk = db.execute(
+        "DELETE FROM pictures WHERE rowid IN (SELECT rowid FROM pictures ORDER BY rowid LIMIT 200)"
+    )
+    if not shrunk.rowcount:
         db.execute(
             "DELETE FROM outbox WHERE seq IN (SELECT seq FROM outbox WHERE alert_id IS NOT NULL"
             " AND delivered_ns < ? ORDER BY seq LIMIT 1000)",

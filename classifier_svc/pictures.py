@@ -1,4 +1,7 @@
-"""JPEG in and out: crops read with suspicion, snapshots drawn for people. No I/O."""
+"""JPEG in and out: crops read with suspicion, pictures written within a limit. No I/O."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -13,13 +16,25 @@ Image = NDArray[np.uint8]
 MAX_PIXELS = 40_000_000
 """A crop is a part of a frame; a JPEG of a few kilobytes can claim to be far larger."""
 MIN_SIDE = 2
-MAX_WIDTH = 1280
-QUALITY = 85
-COLOUR = (40, 40, 230)
+QUALITIES = (85, 75, 65, 50)
+LEAST_WIDTH = 80
+COMMENT_BYTES = 4
+"""A comment's own marker and length."""
 SOI = b"\xff\xd8"
 MARKER, COM, SOS = 0xFF, 0xFE, 0xDA
 _STANDALONE = {0x01, *range(0xD0, 0xD8)}
 _SIZES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
+
+
+@dataclass(frozen=True, slots=True)
+class Pictures:
+    """The JPEGs of an alert, each with its `snapshot_id` in the comment."""
+
+    snapshot: bytes
+    crop: bytes | None = None
+    """The cut-out without drawing; empty: there is none; None: not wanted."""
+    clean: bytes | None = None
+    """The frame without drawing, else the cut-out; likewise."""
 
 
 def jpeg_size(jpeg: bytes) -> tuple[int, int]:
@@ -79,46 +94,28 @@ def read_crop(jpeg: bytes, region: Box | None = None) -> Image:
     return image.astype(np.uint8, copy=False)
 
 
-def snapshot(image: Image, box: Box | None, text: str, snapshot_id: str) -> bytes:
-    """Return a picture as JPEG for people, at most 1280 pixels wide.
+def encode(paint: Callable[[int], Image], max_width: int, max_bytes: int, comment: str) -> bytes:
+    """Return a picture as a JPEG of limited size; rather coarser than small, then smaller.
 
     Args:
-        image: The frame, or the crop where the frame is gone.
-        box: Drawn with `text`, in pixels of `image`; None: only the text.
-        text: The label and its score.
-        snapshot_id: Put into the JPEG's comment.
+        paint: Given a width, returns the picture at most that wide.
+        max_width: To begin with.
+        max_bytes: Of the JPEG; kept unless not even a tiny picture fits.
+        comment: Put into the JPEG.
     """
-    scale = min(1.0, MAX_WIDTH / image.shape[1])
-    size = (max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale)))
-    drawn = cv2.resize(image, size, interpolation=cv2.INTER_AREA) if scale < 1 else image.copy()
-    corner = (0, 0)
-    if box is not None:
-        corner = (round(box.x1 * scale), round(box.y1 * scale))
-        other = (round(box.x2 * scale), round(box.y2 * scale))
-        cv2.rectangle(drawn, corner, other, COLOUR, 2)
-    _write(drawn, text, corner)
-    fine, encoded = cv2.imencode(".jpg", drawn, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])
-    if not fine:
-        raise ValueError(f"a picture of shape {image.shape} cannot be encoded")
-    return with_comment(encoded.tobytes(), snapshot_id)
-
-
-def _write(image: cv2.typing.MatLike, text: str, corner: tuple[int, int]) -> None:
-    """Write on a filled strip above the corner, or below it where there is no room."""
-    font, size, thickness = cv2.FONT_HERSHEY_SIMPLEX, 0.6, 1
-    (width, height), _ = cv2.getTextSize(text, font, size, thickness)
-    strip = height + 8
-    left = max(0, min(corner[0], image.shape[1] - width - 4))
-    top = corner[1] - strip if corner[1] >= strip else corner[1]
-    cv2.rectangle(image, (left, top), (left + width + 4, top + strip), COLOUR, cv2.FILLED)
-    at = (left + 2, top + strip - 5)
-    cv2.putText(image, text, at, font, size, (255, 255, 255), thickness, cv2.LINE_AA)
-
-
-def placeholder(text: str, snapshot_id: str, size: tuple[int, int] = (640, 360)) -> bytes:
-    """Return a grey picture with a text, for an alert that has no other."""
-    image: Image = np.full((size[1], size[0], 3), 96, np.uint8)
-    return snapshot(image, None, text, snapshot_id)
+    room = max_bytes - len(comment.encode()) - COMMENT_BYTES
+    width, jpeg = max_width, b""
+    while not jpeg or (len(jpeg) > room and width > LEAST_WIDTH):
+        image = paint(width)
+        for quality in QUALITIES:
+            fine, encoded = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])
+            if not fine:
+                raise ValueError(f"a picture of shape {image.shape} cannot be encoded")
+            jpeg = encoded.tobytes()
+            if len(jpeg) <= room:
+                break
+        width = min(width, image.shape[1]) * 3 // 4
+    return with_comment(jpeg, comment)
 
 
 def with_comment(jpeg: bytes, comment: str) -> bytes:

@@ -1,8 +1,9 @@
 """The database rows behind the desk: memory, heartbeat, feedback. Decides nothing."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
+from classifier_svc.pictures import Pictures
 from secondlook.adapters.database import Connection
 from secondlook.messages import Feedback
 
@@ -30,6 +31,20 @@ def save_memory(db: Connection, changes: Sequence[Change]) -> None:
                 " ON CONFLICT DO UPDATE SET value = excluded.value",
                 (camera, kind, key, value),
             )
+
+
+def keep_pictures(db: Connection, pictures: Mapping[str, Pictures]) -> None:
+    """Store the snapshots of alerts, the newest of each.
+
+    Args:
+        db: In a transaction.
+        pictures: By `snapshot_id`, `<alert id>.<number>`.
+    """
+    db.executemany(
+        "INSERT INTO pictures (alert_id, snapshot_id, jpeg) VALUES (?, ?, ?) ON CONFLICT DO UPDATE"
+        " SET snapshot_id = excluded.snapshot_id, jpeg = excluded.jpeg",
+        [(name.rpartition(".")[0], name, each.snapshot) for name, each in pictures.items()],
+    )
 
 
 def last_heartbeat(db: Connection) -> int | None:
@@ -99,5 +114,9 @@ def newest_feedback(db: Connection, most: int) -> list[Feedback]:
 
 
 def purge(db: Connection, before_ns: int) -> None:
-    """Forget feedback that was given before a Unix time."""
+    """Forget feedback from before a Unix time, and pictures whose alert is forgotten."""
     db.execute("DELETE FROM feedback WHERE at_ns < ?", (before_ns,))
+    db.execute(
+        "DELETE FROM pictures WHERE alert_id NOT IN"
+        " (SELECT alert_id FROM outbox WHERE alert_id IS NOT NULL)"
+    )

@@ -6,6 +6,7 @@ import logging
 import secrets
 import time
 from collections.abc import Sequence
+from zoneinfo import ZoneInfo
 
 from classifier_svc import outbox_rows, records
 from classifier_svc.desk import Desk
@@ -86,7 +87,7 @@ class Service:
         self._inbox = Inbox(database, config.classifier.hold_s)
         self._waiting_bytes = config.retention.max_mb * MB * WAITING_PART
         self._outbox = Outbox(database, bus, time.time_ns, config.alerts.replay_s)
-        self._snapshots = Snapshots(frames)
+        self._snapshots = Snapshots(frames, config.snapshots, ZoneInfo(config.timezone))
         self._keeper = Keeper(config.review, review)
         self._desk = Desk(
             config,
@@ -234,10 +235,10 @@ class Service:
         most_bytes = self._config.retention.max_mb * MB
 
         def work(db: Connection) -> None:
-            records.purge(db, now_ns - keep_ns)
             outbox_rows.purge(
                 db, now_ns, replay_ns=replay_ns, keep_ns=keep_ns, most_bytes=most_bytes
             )
+            records.purge(db, now_ns - keep_ns)
 
         try:
             await self._inbox.purge()

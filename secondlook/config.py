@@ -298,6 +298,26 @@ class Alerts(Section):
         return self.confirm_score
 
 
+class Snapshots(Section):
+    """The pictures of alerts."""
+
+    max_width: Annotated[int, Field(ge=320, le=7680)] = 1280
+    """Wider ones are shrunk to this."""
+    max_kb: Annotated[int, Field(ge=50, le=2000)] = 300
+    """Larger ones are written coarser, then shrunk."""
+    crop: bool = False
+    """Also publish the cut-out, without drawing, on `pictures/<camera>/crop`."""
+    clean: bool = False
+    """Also publish the frame without drawing, on `pictures/<camera>/clean`."""
+    keep: bool = True
+    """Keep the newest picture of each alert in the classifier's database, as long as the alert."""
+
+    @property
+    def kinds(self) -> list[str]:
+        """Return what is published beside snapshots."""
+        return [kind for kind in ("crop", "clean") if getattr(self, kind)]
+
+
 class Metrics(Section):
     """Health and Prometheus metrics over HTTP: /livez, /readyz, /metrics."""
 
@@ -391,6 +411,7 @@ class Config(Section):
     detector: Detector = Detector()
     classifier: Classifier = Classifier()
     alerts: Alerts = Alerts()
+    snapshots: Snapshots = Snapshots()
     metrics: Metrics = Metrics()
     review: Review = Review()
     retention: Retention = Retention()

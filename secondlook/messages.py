@@ -380,6 +380,8 @@ class Alert(Message):
     """Capture of the episode's first look."""
     updated_at: Time
     ended_at: Time | None = None
+    duration_s: Annotated[float, Field(ge=0)] | None = None
+    """Of an `end`: seconds from `started_at` to `ended_at`."""
     reason: Annotated[Reason | None, BeforeValidator(known_reason)] = None
     """Why it ended, or that it was opened again within its cooldown. Words may be added."""
     supersedes: AlertId | None = None

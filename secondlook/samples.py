@@ -105,6 +105,7 @@ SAMPLES: dict[str, list[Any]] = {
     "last/{camera}/{label}": [ALERT],
     "state/{camera}/{label}": ["ON"],
     "snapshots/{camera}": [TINY_JPEG],
+    "pictures/{camera}/{kind}": [TINY_JPEG],
     "events/{camera}": [
         m.Event(
             event_type="alert",

@@ -19,6 +19,7 @@ TABLE_END = "<!-- topics: end -->"
 PLACEHOLDERS = {
     "camera": "The camera's name in the configuration.",
     "label": "A label as a topic level: a-z, 0-9 and _.",
+    "kind": "crop or clean.",
     "service": "producers, detector, classifier or triton.",
     "client": "The name given in the request.",
     "key": "armed, confirm_score, cooldown_s, test_alert or forget.",

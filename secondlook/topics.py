@@ -184,6 +184,17 @@ SNAPSHOTS: Topic[bytes] = Topic(
     max_bytes=3_000_000,
     kind="jpeg",
 )
+PICTURES: Topic[bytes] = Topic(
+    "pictures/{camera}/{kind}",
+    bytes,
+    "If the configuration asks for them, the last alert's `crop` (the cut-out) and `clean` (the "
+    "frame) without drawing, as JPEG like its snapshot and before it. Empty: there is none.",
+    writers=("classifier",),
+    readers=("consumers",),
+    retain=True,
+    max_bytes=3_000_000,
+    kind="jpeg",
+)
 EVENTS: Topic[messages.Event] = Topic(
     "events/{camera}",
     messages.Event,
@@ -292,6 +303,7 @@ ALL: tuple[Topic[Any], ...] = (
     LAST,
     STATE,
     SNAPSHOTS,
+    PICTURES,
     EVENTS,
     COUNTERS,
     STATUS,

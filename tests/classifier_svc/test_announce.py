@@ -4,6 +4,7 @@ from classifier_svc.alerts import Tally, test_alerts
 from classifier_svc.announce import Announcer, messages_of
 from classifier_svc.judge import Gap
 from classifier_svc.outbox_rows import Outgoing
+from classifier_svc.pictures import Pictures
 from secondlook import topics
 from tests.classifier_svc.scene import START, THERE, Scene, look, ns
 
@@ -19,9 +20,15 @@ def said(messages: list[Outgoing]) -> list[str]:
     return names
 
 
-def told(scene: Scene, announcer: Announcer | None = None) -> list[str]:
+def told(
+    scene: Scene, announcer: Announcer | None = None, drawn: Pictures | None = None
+) -> list[str]:
     announcer = announcer or Announcer("yard", "home", LABELS)
-    pictures = {change.episode.snapshot_id: b"jpeg" for change in scene.changes if change.picture}
+    pictures = {
+        change.episode.snapshot_id: drawn or Pictures(b"jpeg")
+        for change in scene.changes
+        if change.picture
+    }
     return said(messages_of(scene.history, announcer, pictures, START)[1])
 
 
@@ -32,6 +39,25 @@ def test_a_new_episode_is_told_from_its_picture_to_its_event() -> None:
     scene = Scene()
     scene.looks((0, "s"), (0.2, "s"))
     assert told(scene) == [*NEW, "state ON", "events"]
+
+
+def test_pictures_that_are_wanted_go_before_the_snapshot() -> None:
+    scene = Scene()
+    scene.looks((0, "s"), (0.2, "s"))
+    drawn = Pictures(b"jpeg", crop=b"crop", clean=b"")
+    assert told(scene, drawn=drawn) == ["pictures", "pictures", *NEW, "state ON", "events"]
+
+
+def test_an_end_brings_the_better_picture_that_still_waited() -> None:
+    scene = Scene(update_s=60)
+    scene.looks((0, "s"), (0.2, "s"))
+    scene.look(1, "s", score=1.0)
+    scene.watch(0, 8)
+    assert told(scene) == [*NEW, "state ON", "events", *NEW, "state OFF"]
+    assert scene.changes[-1].episode.shown.score == 1.0
+    alerts, _ = messages_of(scene.history, Announcer("yard", "home", LABELS), {}, START)
+    assert (alerts[-1].event, alerts[-1].score, alerts[-1].duration_s) == ("end", 1.0, 6.0)
+    assert alerts[0].duration_s is None
 
 
 def test_an_update_brings_a_picture_and_an_end_does_not() -> None:

@@ -4,6 +4,7 @@ import itertools
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ from classifier_svc.desk import Desk, Judged
 from classifier_svc.inbox import Inbox, Received
 from classifier_svc.metrics import Metrics
 from classifier_svc.outbox import Outbox
+from classifier_svc.pictures import comment_of
+from classifier_svc.records import purge
 from classifier_svc.schema import MIGRATIONS
 from classifier_svc.snapshots import Snapshots
 from classifier_svc.verdict import Judgement
@@ -44,7 +47,7 @@ class Office:
             database=database,
             inbox=self.inbox,
             outbox=self.outbox,
-            snapshots=Snapshots(FrameReader(folder / "frames")),
+            snapshots=Snapshots(FrameReader(folder / "frames"), self.config.snapshots, UTC),
             metrics=Metrics(CollectorRegistry()),
             health=self.health,
             now_ns=lambda: self.now_ns,
@@ -271,3 +274,35 @@ async def test_a_camera_that_is_configured_no_more_is_taken_leave_of(tmp_path: P
     async with office(tmp_path, camera="gate") as third:
         assert "alerts end" not in (await third.said())[6:]
         assert len(third.inbox.waiting) == 0
+
+
+async def kept_pictures(one: Office) -> dict[str, str]:
+    """The snapshot that is kept of each alert."""
+    rows = await one.database.read(
+        lambda db: db.execute("SELECT alert_id, snapshot_id, jpeg FROM pictures").fetchall()
+    )
+    assert all(comment_of(jpeg) == snapshot for _, snapshot, jpeg in rows)
+    return {alert: snapshot.removeprefix(f"{alert}.") for alert, snapshot, _ in rows}
+
+
+async def test_the_newest_picture_of_an_alert_is_kept_with_it(tmp_path: Path) -> None:
+    async with office(tmp_path, alerts={"update_s": 0.001}) as one:
+        await one.judge((0, "s"), (0.2, "s"))
+        [alert] = await kept_pictures(one)
+        assert await kept_pictures(one) == {alert: "0"}
+        better = look(0.4, score=1.0)
+        await one.receive(crop_of(better))
+        [entry] = one.inbox.waiting.crops()
+        judgement = Judgement("confirmed", "small_gun", 1.0, "because")
+        await one.desk.decide([Judged(entry, better, judgement)], model_up=True)
+        assert await kept_pictures(one) == {alert: "1"}
+        await one.database.write(lambda db: db.execute("DELETE FROM outbox"))
+        await one.database.write(lambda db: purge(db, 0))
+        assert await kept_pictures(one) == {}, "it goes with its alert"
+
+
+async def test_pictures_are_not_kept_where_that_is_configured(tmp_path: Path) -> None:
+    async with office(tmp_path, snapshots={"keep": False}) as one:
+        await one.judge((0, "s"), (0.2, "s"))
+        assert "snapshots" in await one.said()
+        assert await kept_pictures(one) == {}

@@ -1,5 +1,6 @@
 import asyncio
 import contextlib
+import json
 from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
 from pathlib import Path
@@ -17,6 +18,8 @@ from classifier_svc.outbox_rows import (
     stale_retained,
     stale_states,
 )
+from classifier_svc.pictures import Pictures
+from classifier_svc.records import keep_pictures
 from classifier_svc.schema import MIGRATIONS
 from secondlook import topics
 from secondlook.adapters.database import Connection, Database
@@ -24,6 +27,8 @@ from secondlook.errors import NotConnected
 from secondlook.messages import Alert, Replay, moment_of
 from secondlook.topics import Topic
 from tests.classifier_svc.scene import START, ns
+
+KINDS = ["crop", "clean"]
 
 
 class Broker:
@@ -277,7 +282,7 @@ async def test_retained_messages_of_a_camera_that_is_gone_are_taken_away(
     async with running(database, broker, Clock()) as outbox:
         await until(lambda: outbox.counts["published"] == 4)
         await until(lambda: outbox.depth == 0)
-        gone = await database.read(lambda db: stale_retained(db, {"gate"}))
+        gone = await database.read(lambda db: stale_retained(db, {"gate"}, []))
         await put_in(database, gone)
         outbox.wake()
         await until(lambda: outbox.counts["published"] == 6)
@@ -286,7 +291,20 @@ async def test_retained_messages_of_a_camera_that_is_gone_are_taken_away(
         "snapshots/yard",
         "last/yard/big_gun",
     }
-    assert await database.read(lambda db: stale_retained(db, {"gate"})) == []
+    assert await database.read(lambda db: stale_retained(db, {"gate"}, [])) == []
+
+
+async def test_pictures_that_are_published_no_more_are_taken_away(database: Database) -> None:
+    broker = Broker()
+    pictures = [outgoing(topics.PICTURES, b"x", camera="yard", kind=kind) for kind in KINDS]
+    await put_in(database, pictures)
+    async with running(database, broker, Clock()) as outbox:
+        await until(lambda: outbox.counts["published"] == 2)
+        await until(lambda: outbox.depth == 0)
+    assert await database.read(lambda db: stale_retained(db, {"yard"}, KINDS)) == []
+    [stale] = await database.read(lambda db: stale_retained(db, {"yard"}, ["clean"]))
+    assert (stale.topic, stale.payload) == (topics.PICTURES.pattern, b"")
+    assert json.loads(stale.levels) == {"camera": "yard", "kind": "crop"}
 
 
 async def ask(outbox: Outbox, since_ns: int) -> None:
@@ -368,3 +386,25 @@ async def test_delivered_alerts_are_purged_by_age_and_size_but_never_within_repl
     assert await left_after(901, keep_s=1000, most_bytes=10**9) == 2
     assert await left_after(901, keep_s=1000, most_bytes=0) == 1
     assert await left_after(10**6, keep_s=1, most_bytes=0) == 1
+
+
+async def test_a_database_that_is_too_large_loses_pictures_before_alerts(
+    database: Database,
+) -> None:
+    broker, clock = Broker(), Clock()
+    await put_in(database, messages(0), START)
+    async with running(database, broker, clock) as outbox:
+        await until(lambda: len(broker.taken) == 4)
+        await until(lambda: outbox.depth == 0)
+    drawn = {f"yard-{number:026d}.0": Pictures(b"jpeg") for number in range(250)}
+    await database.write(lambda db: keep_pictures(db, drawn))
+
+    def left(db: Any) -> tuple[int, int]:
+        purge(db, START + ns(901), replay_ns=ns(900), keep_ns=ns(1000), most_bytes=0)
+        [pictures] = db.execute("SELECT count(*) FROM pictures").fetchone()
+        [alerts] = db.execute("SELECT count(*) FROM outbox").fetchone()
+        return pictures, alerts
+
+    assert await database.write(left) == (50, 1)
+    assert await database.write(left) == (0, 1)
+    assert await database.write(left) == (0, 0)

@@ -1,22 +1,10 @@
-from pathlib import Path
-
 import cv2
 import numpy as np
 import pytest
 
-from classifier_svc.pictures import (
-    comment_of,
-    jpeg_size,
-    placeholder,
-    read_crop,
-    snapshot,
-    with_comment,
-)
-from classifier_svc.snapshots import Snapshots
-from secondlook.adapters.frames import FrameReader, FrameWriter
+from classifier_svc.drawing import shrunk
+from classifier_svc.pictures import comment_of, encode, jpeg_size, read_crop, with_comment
 from secondlook.errors import Unreadable
-from secondlook.messages import Box
-from tests.classifier_svc.scene import Scene
 
 SMOOTH = cv2.GaussianBlur(
     np.random.default_rng(3).integers(0, 256, (90, 160, 3), dtype=np.uint8), (15, 15), 0
@@ -88,69 +76,37 @@ def test_a_crop_is_read_as_bgr() -> None:
     assert read[10, 10, 2] < 30
 
 
-def test_a_large_picture_becomes_a_snapshot_of_1280_pixels_with_its_id() -> None:
-    image = np.full((1080, 1920, 3), 128, np.uint8)
-    box = Box(x1=300, y1=300, x2=900, y2=900)
-    data = snapshot(image, box, "small_gun 0.97", "yard-1.0")
-    drawn = decoded(data)
-    assert drawn.shape == (720, 1280, 3)
+def noise(width: int) -> np.ndarray:
+    return np.random.default_rng(width).integers(0, 256, (width // 2, width, 3), dtype=np.uint8)
+
+
+def test_a_picture_is_encoded_as_it_is_while_it_fits() -> None:
+    data = encode(lambda width: shrunk(SMOOTH, width), 1280, 50_000, "yard-1.0")
+    assert decoded(data).shape == SMOOTH.shape
     assert comment_of(data) == "yard-1.0"
-    blue, _, red = (int(value) for value in drawn[400, 200])
-    assert red - blue > 100
-    assert abs(int(drawn[400, 400, 2]) - 128) < 8
 
 
-def test_a_small_picture_keeps_its_size_and_is_not_drawn_upon() -> None:
-    image = np.full((90, 160, 3), 128, np.uint8)
-    image.setflags(write=False)
-    assert decoded(snapshot(image, None, "x", "id")).shape == (90, 160, 3)
+@pytest.mark.parametrize("most_bytes", [5_000, 50_000, 300_000])
+def test_whatever_is_painted_keeps_the_limit(most_bytes: int) -> None:
+    image = noise(1000)
+    asked: list[int] = []
+
+    def paint(width: int) -> np.ndarray:
+        asked.append(width)
+        return shrunk(image, width)
+
+    data = encode(paint, 1280, most_bytes, "yard-1.0")
+    assert len(data) <= most_bytes
+    assert comment_of(data) == "yard-1.0"
+    assert asked == sorted(asked, reverse=True), "coarser before smaller"
+    assert decoded(data).shape[1] == min(1000, asked[-1])
 
 
-@pytest.mark.parametrize("corner", [(0, 0), (150, 0), (0, 80), (150, 85)])
-def test_a_box_at_any_edge_can_be_drawn(corner: tuple[int, int]) -> None:
-    x, y = corner
-    box = Box(x1=x, y1=y, x2=x + 9, y2=y + 4)
-    assert decoded(snapshot(SMOOTH, box, "umbrella 0.5", "i")).shape == (90, 160, 3)
+def test_a_limit_that_nothing_keeps_ends_with_the_smallest_picture() -> None:
+    data = encode(lambda width: shrunk(noise(1000), width), 1280, 100, "yard-1.0")
+    assert decoded(data).shape[1] < 107
 
 
 def test_a_jpeg_without_a_comment_has_none() -> None:
     assert comment_of(jpeg()) is None
     assert comment_of(b"") is None
-
-
-def test_a_placeholder_is_a_picture_with_an_id() -> None:
-    data = placeholder("a test", "yard-1.0")
-    assert decoded(data).shape == (360, 640, 3)
-    assert comment_of(data) == "yard-1.0"
-
-
-def change_of(scene: Scene):
-    scene.looks((0, "s"), (0.2, "s"))
-    return scene.changes[0]
-
-
-def test_a_snapshot_comes_from_the_frame_while_it_is_there(tmp_path: Path) -> None:
-    change = change_of(Scene())
-    writer = FrameWriter(tmp_path, "yard", 100_000_000)
-    writer.write(change.episode.shown.frame, np.full((1080, 1920, 3), 128, np.uint8))
-    snapshots = Snapshots(FrameReader(tmp_path))
-    data = snapshots.draw(change, jpeg())
-    assert decoded(data).shape == (720, 1280, 3)
-    assert comment_of(data) == change.episode.snapshot_id
-    assert snapshots.counts == {"frame": 1}
-    writer.close()
-
-
-def test_a_snapshot_of_an_expired_frame_comes_from_the_crop(tmp_path: Path) -> None:
-    snapshots = Snapshots(FrameReader(tmp_path))
-    data = snapshots.draw(change_of(Scene()), jpeg(100, 80))
-    assert decoded(data).shape == (80, 100, 3)
-    assert snapshots.counts == {"crop": 1}
-
-
-@pytest.mark.parametrize("crop", [None, b"rubbish"])
-def test_an_alert_without_any_picture_gets_a_note(tmp_path: Path, crop: bytes | None) -> None:
-    change = change_of(Scene())
-    snapshots = Snapshots(FrameReader(tmp_path))
-    assert comment_of(snapshots.draw(change, crop)) == change.episode.snapshot_id
-    assert snapshots.counts == {"none": 1}

@@ -21,7 +21,10 @@ pytestmark = [
     pytest.mark.integration,
     pytest.mark.skipif(MOSQUITTO is None, reason="apt-get install mosquitto"),
 ]
-LEVELS = {"camera": "door", "label": "gun", "service": "other", "client": "me", "key": "armed"}
+LEVELS = {
+    **{"camera": "door", "label": "gun", "service": "other", "client": "me"},
+    **{"key": "armed", "kind": "crop"},
+}
 NAMES = [user.name for user in access.USERS]
 
 

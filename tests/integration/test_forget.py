@@ -25,7 +25,8 @@ pytestmark = pytest.mark.integration
 
 @pytest.fixture
 async def rig(broker: Broker, verdicts_server: Server, tmp_path: Path) -> AsyncIterator[Rig]:
-    async with rigged(broker, verdicts_server, tmp_path) as one:
+    pictures = {"crop": True, "clean": True}
+    async with rigged(broker, verdicts_server, tmp_path, snapshots=pictures) as one:
         await one.live()
         yield one
 
@@ -54,6 +55,12 @@ async def an_episode(rig: Rig, track: str, camera: str = "yard") -> str:
     return new
 
 
+def of(camera: str) -> set[str]:
+    """Return the topics on which something is retained of a camera's alert."""
+    pictures = {f"pictures/{camera}/{kind}" for kind in ("crop", "clean")}
+    return {f"snapshots/{camera}", f"last/{camera}/small_gun"} | pictures
+
+
 async def kept(rig: Rig) -> set[str]:
     """Return the topics that a newcomer finds at the broker."""
     found: set[str] = set()
@@ -63,7 +70,8 @@ async def kept(rig: Rig) -> set[str]:
             found.add(topic.path("", **delivery.levels).lstrip("/"))
 
     async with Bus(rig.broker.mqtt(), service=f"newcomer-{time.time_ns():x}") as bus:
-        hearing = [asyncio.create_task(hear(t)) for t in (topics.LAST, topics.SNAPSHOTS)]
+        kinds = (topics.LAST, topics.SNAPSHOTS, topics.PICTURES)
+        hearing = [asyncio.create_task(hear(kind)) for kind in kinds]
         states = bus.subscribe(topics.STATE)  # they come along with the others
         async with asyncio.timeout(20):
             await states.batch(1)
@@ -76,17 +84,16 @@ async def kept(rig: Rig) -> set[str]:
 async def test_a_cameras_alerts_are_gone_everywhere_and_anothers_stay(rig: Rig) -> None:
     alert = await an_episode(rig, "1")
     other = await an_episode(rig, "2", "door")
-    assert await kept(rig) == {
-        *("snapshots/yard", "last/yard/small_gun", "snapshots/door", "last/door/small_gun")
-    }
+    assert await kept(rig) == of("yard") | of("door")
 
     code, said = await secondlook(rig, "--camera", "yard", "--all")
 
     assert (code, said) == (0, "Deleted: 1 alert of yard.\n")
     await rig.until(lambda: rig.rows("SELECT count(*) FROM outbox WHERE delivered_ns IS NULL")[0])
     await asyncio.sleep(0.5)
-    assert await kept(rig) == {"snapshots/door", "last/door/small_gun"}
+    assert await kept(rig) == of("door")
     assert {each.id for each in await rig.replayed(600, "me")} == {other}
+    assert rig.rows("SELECT alert_id FROM pictures") == [(other,)]
     stale = [said for said in rig.said(topics.SNAPSHOTS, camera="yard") if said][-1]
     await rig.die()
     # No episode of it is left in the files of the database either, nor a picture.
@@ -97,7 +104,7 @@ async def test_a_cameras_alerts_are_gone_everywhere_and_anothers_stay(rig: Rig) 
     assert not any(begins in content for content in files)
     await rig.live()
     await asyncio.sleep(0.5)
-    assert await kept(rig) == {"snapshots/door", "last/door/small_gun"}
+    assert await kept(rig) == of("door")
 
 
 async def test_one_alert_is_deleted_by_its_id(rig: Rig) -> None:
@@ -107,7 +114,7 @@ async def test_one_alert_is_deleted_by_its_id(rig: Rig) -> None:
 
     assert (await secondlook(rig, first))[0] == 0
     assert {each.id for each in await rig.replayed(600, "me")} == {second}
-    assert await kept(rig) == {"snapshots/yard", "last/yard/small_gun"}
+    assert await kept(rig) == of("yard")
     assert (await secondlook(rig, second))[1] == "Deleted: 1 alert of yard.\n"
     await asyncio.sleep(0.5)
     assert await kept(rig) == set()

@@ -61,7 +61,16 @@ def test_patterns_are_distinct_at_every_level() -> None:
 
 def test_only_states_are_retained_and_commands_never_are() -> None:
     retained = {t.pattern.partition("/")[0] for t in topics.ALL if t.retain}
-    assert retained == {"last", "state", "snapshots", "counters", "status", "cameras", "config"}
+    assert retained == {
+        "last",
+        "state",
+        "snapshots",
+        "pictures",
+        "counters",
+        "status",
+        "cameras",
+        "config",
+    }
 
 
 def test_a_message_must_speak_of_the_camera_of_its_topic() -> None:
