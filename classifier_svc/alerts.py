@@ -179,25 +179,28 @@ test_alerts.__test__ = False  # type: ignore[attr-defined]  # pytest collects wh
 
 @dataclass(slots=True)
 class Tally:
-    """Counts a camera's day."""
+    """Counts a camera's day, which begins at midnight in its zone."""
 
     counters: Counters
+    zone: tzinfo
 
     @classmethod
     def begin(cls, camera: str, now_ns: int, zone: tzinfo) -> "Tally":
         """Begin with an empty day."""
-        return cls(Counters(camera=camera, date=day_of(now_ns, zone)))
+        return cls(Counters(camera=camera, date=day_of(now_ns, zone)), zone)
 
-    def roll(self, now_ns: int, zone: tzinfo) -> bool:
+    def roll(self, now_ns: int) -> bool:
         """Begin a new day if the date has changed; return whether it has."""
-        today = day_of(now_ns, zone)
+        today = day_of(now_ns, self.zone)
         if today == self.counters.date:
             return False
         self.counters = Counters(camera=self.counters.camera, date=today)
         return True
 
-    def add(self, effects: Sequence[Effect], looks: int = 0) -> bool:
+    def add(self, effects: Sequence[Effect], now_ns: int, looks: int = 0) -> bool:
         """Count what happened; return whether it is worth telling at once."""
+        # Before it counts: what is decided right after midnight is of the new day.
+        rolled = self.roll(now_ns)
         new = [e.episode.status for e in effects if isinstance(e, Changed) and e.event == "new"]
         grown = {
             "alerts": new.count("confirmed"),
@@ -207,7 +210,7 @@ class Tally:
         before = self.counters
         update = {name: getattr(before, name) + more for name, more in grown.items()}
         self.counters = before.model_copy(update=update | {"looks": before.looks + looks})
-        return any(grown.values())
+        return rolled or any(grown.values())
 
 
 def day_of(now_ns: int, zone: tzinfo) -> str:

@@ -145,7 +145,7 @@ class Desk:
                 away = self._blindness.classifier_was_away(last_ns, now_ns)
                 self._ledger.tell_blind(step, away)
             for camera, place in self._places.items():
-                place.tally.roll(now_ns, self._zone)
+                place.tally.roll(now_ns)
                 said, over = place.begin({*labels, UNVERIFIED})
                 step.messages += said
                 step.add(camera, over)
@@ -300,5 +300,5 @@ class Desk:
             self._settle(step, model_up=model_up)
             self._ledger.tell_blind(step, self._blindness.settle(now_ns))
             for place in self._places.values():
-                if place.tally.roll(now_ns, self._zone):
+                if place.tally.roll(now_ns):
                     step.messages.append(place.announcer.counters(place.tally))

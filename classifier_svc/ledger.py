@@ -102,10 +102,11 @@ class Ledger:
         alerts: list[Alert] = []
         for camera in {*step.effects, *step.looks}:
             place, effects = self._places[camera], step.effects.get(camera, [])
-            worth_telling = place.tally.add(effects, step.looks[camera])
             pictures = await self._pictures(effects)
             step.pictures.update(pictures)
-            told, messages = messages_of(effects, place.announcer, pictures, self._now_ns())
+            now_ns = self._now_ns()
+            worth_telling = place.tally.add(effects, now_ns, step.looks[camera])
+            told, messages = messages_of(effects, place.announcer, pictures, now_ns)
             alerts += told
             step.messages += messages
             if worth_telling:

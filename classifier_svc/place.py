@@ -32,7 +32,7 @@ class Place:
             ValueError: It is not one of ours.
         """
         if kind == "counters":
-            self.tally = Tally(Counters.model_validate_json(value))
+            self.tally = Tally(Counters.model_validate_json(value), self.tally.zone)
         elif kind == "setting":
             self.settings.restore(key, value)
             self.judge.rule, self.judge.armed = self.settings.rule, self.settings.armed

@@ -112,10 +112,10 @@ def test_the_day_is_counted() -> None:
     scene.ended(1, "3")
     scene.silent(look(0, "u", track="4", classifier=None), look(1, "u", track="4", classifier=None))
     tally = Tally.begin("yard", START, BERLIN)
-    assert tally.add(scene.history, looks=5)
+    assert tally.add(scene.history, START, looks=5)
     told = tally.counters
     assert (told.alerts, told.rejections, told.unverified, told.looks) == (2, 1, 1, 5)
-    assert not tally.add([], looks=2)
+    assert not tally.add([], START, looks=2)
     assert tally.counters.looks == 7
 
 
@@ -125,15 +125,43 @@ def test_a_track_rejected_again_is_counted_once() -> None:
         scene.look(second, "r")
     scene.ended(130)
     tally = Tally.begin("yard", START, BERLIN)
-    tally.add(scene.history)
+    tally.add(scene.history, START)
     assert tally.counters.rejections == 1
 
 
 def test_the_day_begins_at_local_midnight() -> None:
     midnight = 1_795_302_000_000_000_000  # 2026-11-22T00:00 in Berlin
     tally = Tally.begin("yard", midnight - 1, BERLIN)
-    tally.add([], looks=3)
+    tally.add([], midnight - 1, looks=3)
     assert tally.counters.date == "2026-11-21"
-    assert not tally.roll(midnight - 1, BERLIN)
-    assert tally.roll(midnight, BERLIN)
+    assert not tally.roll(midnight - 1)
+    assert tally.roll(midnight)
     assert (tally.counters.date, tally.counters.looks) == ("2026-11-22", 0)
+
+
+def test_what_is_decided_right_after_midnight_is_of_the_new_day() -> None:
+    midnight = 1_795_302_000_000_000_000
+    scene = Scene()
+    scene.looks((0, "s"), (0.2, "s"))
+    tally = Tally.begin("yard", midnight - 1, BERLIN)
+    tally.add([], midnight - 1, looks=3)
+    assert tally.add(scene.history, midnight + 1, looks=2)
+    told = tally.counters
+    assert (told.date, told.alerts, told.looks) == ("2026-11-22", 1, 2)
+    assert not tally.roll(midnight + 2)
+
+
+@pytest.mark.parametrize(
+    ("midnight_ns", "date"),
+    [
+        pytest.param(1_774_738_800_000_000_000, "2026-03-29", id="the-day-of-23-hours"),
+        pytest.param(1_774_821_600_000_000_000, "2026-03-30", id="the-day-after-it"),
+        pytest.param(1_792_879_200_000_000_000, "2026-10-25", id="the-day-of-25-hours"),
+        pytest.param(1_792_969_200_000_000_000, "2026-10-26", id="the-day-after-that"),
+    ],
+)
+def test_days_that_are_not_24_hours_long_begin_at_midnight_too(midnight_ns: int, date: str) -> None:
+    tally = Tally.begin("yard", midnight_ns - 1, BERLIN)
+    assert tally.counters.date < date
+    assert tally.roll(midnight_ns)
+    assert tally.counters.date == date

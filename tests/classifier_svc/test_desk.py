@@ -247,6 +247,28 @@ async def test_counters_begin_again_at_midnight(tmp_path: Path) -> None:
         assert lines == [*BEGIN, *NEW, "counters"]
 
 
+@pytest.mark.parametrize(
+    ("hours", "counted"),
+    [pytest.param(1, 1, id="the-same-day"), pytest.param(18, 0, id="after-local-midnight")],
+)
+async def test_counters_outlive_a_restart_until_local_midnight(
+    tmp_path: Path, hours: int, counted: int
+) -> None:
+    async with office(tmp_path, timezone="Europe/Berlin") as one:  # 07:13 there
+        await one.judge((0, "s"), (0.2, "s"))
+    async with Database(tmp_path / "a", MIGRATIONS) as database:
+        two = Office(database, tmp_path, timezone="Europe/Berlin")
+        two.now_ns += ns(hours * 3600)
+        await two.open()
+        rows = await database.read(
+            lambda db: db.execute(
+                "SELECT payload FROM outbox WHERE topic LIKE 'counters/%' ORDER BY seq"
+            ).fetchall()
+        )
+        told = json.loads(rows[-1][0])
+        assert (told["alerts"], told["looks"]) == (counted, 2 * counted)
+
+
 @pytest.fixture(autouse=True)
 def quick_retries(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("classifier_svc.ledger.Backoff.next_s", lambda _self: 0.001)

@@ -22,8 +22,12 @@ pytestmark = [
     pytest.mark.skipif(MOSQUITTO is None, reason="apt-get install mosquitto"),
 ]
 LEVELS = {
-    **{"camera": "door", "label": "gun", "service": "other", "client": "me"},
-    **{"key": "armed", "kind": "crop"},
+    "camera": "door",
+    "label": "gun",
+    "service": "other",
+    "client": "me",
+    "key": "armed",
+    "kind": "crop",
 }
 NAMES = [user.name for user in access.USERS]
 
