@@ -1,13 +1,15 @@
 """What the classifier counts, for /metrics and `stats/classifier`."""
 
 from collections import Counter as Counts
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 SECONDS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 60.0)
 SHORT = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 2.0)
+EVENTS = ("new", "update", "end")
+TRUTHS = ("true_alarm", "false_alarm")
 BATCHES = (1, 2, 4, 8, 16, 32, 64)
 
 
@@ -70,6 +72,17 @@ class Metrics:
             SECONDS,
             "until",
         )
+
+    def begin(self, cameras: Iterable[str], labels: Iterable[str]) -> None:
+        """Let numbers exist from the start: what appears at 1 never shows its first increase."""
+        for camera in cameras:
+            self.received.labels(camera)
+            self.blind.labels(camera)
+            for truth in TRUTHS:
+                self.feedback.labels(camera, truth)
+        for label in labels:
+            for event in EVENTS:
+                self.alerts.labels(event, label)
 
     def gauge(self, name: str, text: str, value: Callable[[], float]) -> None:
         """Show a value that is asked for when it is read."""

@@ -29,7 +29,7 @@ from secondlook.backoff import Backoff
 from secondlook.config import Config
 from secondlook.errors import DatabaseError
 from secondlook.messages import Crop, CropMessage
-from secondlook.service import Context, publish_stats
+from secondlook.service import Context, publish_stats, watch_disk
 
 log = logging.getLogger(__name__)
 
@@ -131,9 +131,11 @@ class Service:
             DatabaseError: What an earlier process left cannot be read.
         """
         self._watch()
+        self._context.health.expect("broker", "triton", "database")
         waiting = await self._inbox.load()
         await self._desk.restore()
         await self._feedback.restore()
+        self._context.health.set("database", ok=True)
         if waiting:
             log.info("%d crops and ends of tracks wait from before", waiting)
         self._bus.on_connect(self._greet)
@@ -218,9 +220,10 @@ class Service:
     async def _tick(self) -> None:
         ticks = 0
         while True:
+            connected = self._bus.connected
+            self._context.health.set("broker", connected, "" if connected else "not connected")
             await asyncio.sleep(TICK_S)
             ticks += 1
-            self._context.health.set("broker", ok=self._bus.connected)
             model_up = self._second_look.model_up
             await self._desk.tick(model_up=model_up, heartbeat=ticks % HEARTBEAT_EVERY == 0)
             if ticks % PURGE_EVERY == 0:
@@ -253,10 +256,16 @@ class Service:
     def _watch(self) -> None:
         """Show what the parts count."""
         metrics, outbox, inbox = self._metrics, self._outbox, self._inbox
+        metrics.begin(self._config.cameras, self._config.alerts.labels)
+        folders = {"database": self._config.classifier.database.parent}
+        if self._config.review.enabled:
+            folders["review"] = self._config.review.folder
+        watch_disk(self._context, **folders)
         metrics.gauge("crops_waiting", "Crops that wait for a verdict", lambda: len(inbox.waiting))
         metrics.gauge("outbox_waiting", "Messages not acknowledged yet", lambda: outbox.depth)
         metrics.gauge("outbox_refused", "Alerts the broker refuses", lambda: outbox.refused)
         metrics.gauge("outbox_age_seconds", "Age of the oldest of them", self._outbox_age_s)
+        metrics.gauge("database_bytes", "Its file and its log", lambda: self._database.size_bytes)
         metrics.gauge("database_commits", "Commits so far", lambda: self._database.stats.commits)
         metrics.gauge("database_failures", "Failed so far", lambda: self._database.stats.failures)
         metrics.watch("messages", inbox.counts, "again", "too_old")

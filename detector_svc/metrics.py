@@ -69,6 +69,11 @@ class Metrics:
             registry=registry,
         )
 
+    def begin(self, camera: str) -> None:
+        """Let a camera's numbers exist from the start: none would look like no camera."""
+        for metric in (self.frames, self.detections, self.tracks):
+            metric.labels(camera)
+
     def watch(self, spool: Spool, sender: Sender) -> None:
         """Show the spool and what leaves it."""
         self._gauge("spool_bytes", "Bytes of kept crops", lambda: float(spool.size_bytes))

@@ -29,7 +29,7 @@ from secondlook.config import Config
 from secondlook.errors import FrameExpired, ModelError, TritonTimeout, TritonUnavailable
 from secondlook.mailbox import Mailbox
 from secondlook.messages import FrameRef
-from secondlook.service import Context, publish_stats
+from secondlook.service import Context, publish_stats, watch_disk
 
 log = logging.getLogger(__name__)
 
@@ -76,6 +76,8 @@ class Service:
         self._sender = Sender(bus, spool, pool)
         self._metrics = Metrics(context.registry)
         self._metrics.watch(spool, self._sender)
+        for camera in config.cameras:
+            self._metrics.begin(camera)
         self._mailbox: Mailbox[str, FrameRef | None] = Mailbox()
         """The newest frame of each camera; None: the camera is gone."""
         self._turns = Turns()
@@ -91,6 +93,8 @@ class Service:
             ConfigError: A setting does not fit the model.
         """
         self._bus.on_connect(self._greet)
+        watch_disk(self._context, spool=self._config.detector.spool.directory)
+        self._context.health.expect("broker")
         self._context.health.set("triton", ok=False, why=f"waiting for {self._triton.url}")
         try:
             async with asyncio.TaskGroup() as group:

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import logging
 import time
+from collections.abc import Sequence
 
 from producers.metrics import Metrics
 from producers.process import CaptureProcess
@@ -18,7 +19,7 @@ from secondlook.backoff import Backoff
 from secondlook.config import Config
 from secondlook.errors import ConfigError, SourceError, StoreTooSmall
 from secondlook.messages import FrameRef
-from secondlook.service import Context, publish_stats
+from secondlook.service import Context, publish_stats, watch_disk
 
 WATCH_EVERY_S = 0.25
 log = logging.getLogger(__name__)
@@ -36,13 +37,16 @@ async def serve(config: Config, context: Context, bus: Bus) -> None:
         log.info("removed %d frames that a killed producer had left", left)
     metrics = Metrics(context.registry)
     statuses = Statuses(bus, config.cameras)
+    watch_disk(context, frames=config.frames.directory)
+    context.health.expect("broker", "capture")
+    producers = [Producer(order, bus, metrics, statuses) for order in orders]
     try:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(publish_stats(bus, context))
             tasks.create_task(statuses.keep())
-            tasks.create_task(_tell_health(bus, context))
-            for order in orders:
-                tasks.create_task(Producer(order, bus, metrics, statuses).run())
+            tasks.create_task(_tell_health(bus, context, producers))
+            for producer in producers:
+                tasks.create_task(producer.run())
     finally:
         statuses.all_offline()
         sweep(config.frames.directory)
@@ -88,8 +92,10 @@ class Producer:
     """One camera: keeps its capture process alive and announces what it captures."""
 
     def __init__(self, order: Order, bus: Bus, metrics: Metrics, statuses: Statuses) -> None:
+        self.camera = order.camera
+        self.captures = False
+        """Whether its capture process lives and speaks; True once the source has ended."""
         self._order = order
-        self._camera = order.camera
         self._bus = bus
         self._metrics = metrics
         self._statuses = statuses
@@ -98,7 +104,7 @@ class Producer:
         self._opened = self._was_online = False
         self._said = ""
         self._complaint = ""
-        metrics.begin(self._camera)
+        metrics.begin(self.camera)
 
     async def run(self) -> None:
         """Capture until the source ends.
@@ -109,18 +115,19 @@ class Producer:
         while not self._watch.ended:
             self._watch.started(time.monotonic())
             process = await CaptureProcess.start(self._order)
-            log.debug("camera %s: capture process %d started", self._camera, process.pid)
+            log.debug("camera %s: capture process %d started", self.camera, process.pid)
             try:
                 why = await self._attend(process)
             finally:
                 await process.kill()
             if self._watch.ended:
                 break
+            self.captures = False
             self._watch.died(why)
             self._tell()
-            self._metrics.restarts.labels(self._camera).inc()
+            self._metrics.restarts.labels(self.camera).inc()
             await asyncio.sleep(self._backoff.next_s())
-        log.info("camera %s: %s", self._camera, self._watch.why)
+        log.info("camera %s: %s", self.camera, self._watch.why)
 
     async def _attend(self, process: CaptureProcess) -> str:
         """Listen to a capture process until it dies or hangs; return what was wrong."""
@@ -150,6 +157,7 @@ class Producer:
 
     def _take(self, report: Report) -> None:
         before = self._watch.online
+        self.captures = True
         self._watch.heard(report, time.monotonic())
         # Nobody should hear of a frame of a camera that is said to be offline.
         if self._watch.online and not before:
@@ -158,14 +166,14 @@ class Producer:
             case Captured():
                 self._announce(report.ref)
             case Counted():
-                self._metrics.count(self._camera, report)
+                self._metrics.count(self.camera, report)
             case Opened():
                 if self._opened:
-                    self._metrics.reconnects.labels(self._camera).inc()
+                    self._metrics.reconnects.labels(self.camera).inc()
                 self._opened = True
             case Complaint() if report.why != self._complaint:
                 self._complaint = report.why
-                log.warning("camera %s: %s", self._camera, report.why)
+                log.warning("camera %s: %s", self.camera, report.why)
             case Impossible():
                 self._give_up(report)
             case _:
@@ -176,26 +184,26 @@ class Producer:
     def _announce(self, ref: FrameRef) -> None:
         self._was_online = True
         self._backoff.reset()
-        if self._bus.send(topics.FRAMES, ref, camera=self._camera):
-            self._metrics.sent.labels(self._camera).inc()
+        if self._bus.send(topics.FRAMES, ref, camera=self.camera):
+            self._metrics.sent.labels(self.camera).inc()
         else:
-            self._metrics.dropped.labels(self._camera, "bus").inc()
+            self._metrics.dropped.labels(self.camera, "bus").inc()
         # Against a clock that was set back in between.
         latency_s = max(0.0, (time.time_ns() - ref.captured_ns) / 1e9)
-        self._metrics.announced_after.labels(self._camera).observe(latency_s)
+        self._metrics.announced_after.labels(self.camera).observe(latency_s)
 
     def _tell(self) -> None:
         """Publish and log the camera's status if it has changed."""
         online, why = self._watch.online, self._watch.why
-        self._statuses.set(self._camera, online)
-        self._metrics.up.labels(self._camera).set(online)
+        self._statuses.set(self.camera, online)
+        self._metrics.up.labels(self.camera).set(online)
         said = "online" if online else f"offline: {why}"
         if said != self._said and (online or why):
             self._said = said
             log.log(
                 logging.INFO if online or self._watch.ended else logging.WARNING,
                 "camera %s is %s",
-                self._camera,
+                self.camera,
                 said,
             )
 
@@ -208,7 +216,15 @@ class Producer:
         )
 
 
-async def _tell_health(bus: Bus, context: Context) -> None:
+async def _tell_health(bus: Bus, context: Context, producers: Sequence[Producer]) -> None:
+    """State whether there is a broker, and a working capture process for every camera.
+
+    A camera that is away is no fault of this service: `cameras/<camera>/status` tells of it.
+    """
     while True:
+        connected = bus.connected
+        context.health.set("broker", connected, "" if connected else "not connected")
+        broken = [producer.camera for producer in producers if not producer.captures]
+        why = f"no capture process yet, or none that lives: {', '.join(broken)}"
+        context.health.set("capture", not broken, why if broken else "")
         await asyncio.sleep(1)
-        context.health.set("broker", bus.connected)

@@ -17,7 +17,7 @@ from secondlook.commands import (
     up,
     watch,
 )
-from secondlook.errors import EXIT_CONFIG, ConfigError, SecondLookError
+from secondlook.errors import ConfigError, SecondLookError, exit_status
 from secondlook.service import VERSION
 
 
@@ -30,7 +30,7 @@ class _Commands(click.Group):
             return super().invoke(ctx)
         except SecondLookError as error:
             click.echo(f"secondlook: {error}", err=True)
-            ctx.exit(EXIT_CONFIG if isinstance(error, ConfigError) else 1)
+            ctx.exit(exit_status(error) if isinstance(error, ConfigError) else 1)
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         """Return the commands in the order in which a newcomer meets them."""
@@ -55,7 +55,8 @@ def main() -> None:
     What is missing on this machine:    secondlook doctor
 
     Exit status: 0 all is well; 1 something is wrong, said in a sentence; 2 the command line
-    cannot be understood; 78 the configuration is wrong.
+    cannot be understood; 78 the configuration is wrong; 65 the configuration, the database or a
+    backup is of a version that this one cannot read.
     """
 
 

@@ -11,8 +11,8 @@ import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from secondlook.config import Config, resolved
-from secondlook.errors import ConfigError
+from secondlook.config import OLDEST_VERSION, VERSION, Config, resolved
+from secondlook.errors import ConfigError, VersionMismatch
 
 MAX_BYTES = 1_000_000
 NOT_ITSELF = "a name belongs here, not the secret itself"
@@ -84,11 +84,13 @@ def load(path: Path, overrides: Sequence[str] = ()) -> Config:
         overrides: `key.subkey=value` each, the value as in YAML; they win over the file.
 
     Raises:
+        VersionMismatch: It is of a version of the format that this program cannot read.
         ConfigError: The text names every mistake with its path.
     """
     try:
         text = _read(path)
         tree, mistakes = _parse(text, path)
+        _require_version(tree, path)
         for override in overrides:
             mistakes += _apply(tree, override, path)
     except _Mistakes as found:
@@ -101,6 +103,22 @@ def load(path: Path, overrides: Sequence[str] = ()) -> Config:
         if not mistakes:
             return resolved(config, path.absolute().parent)  # type: ignore[no-any-return]
     raise ConfigError(_sentence(path, mistakes))
+
+
+def _require_version(tree: dict[str, Any], path: Path) -> None:
+    """Refuse another version's file before its keys are called mistakes."""
+    found = tree.get("version")
+    if not isinstance(found, int) or OLDEST_VERSION <= found <= VERSION:
+        return
+    if found > VERSION:
+        raise VersionMismatch(
+            f"{path} is written for a newer version of Second Look (its format is {found}, this "
+            f"version reads up to {VERSION}); install that one"
+        )
+    raise VersionMismatch(
+        f"{path} is written for an old version of Second Look (its format is {found}, this version "
+        f"reads {OLDEST_VERSION} or newer); docs/upgrading.md says what to change in it"
+    )
 
 
 def _sentence(path: Path, mistakes: Iterable[str]) -> str:

@@ -2,6 +2,7 @@
 
 SecondLookError
 ├── ConfigError         the configuration is wrong; stop before touching anything
+│   └── VersionMismatch a file is of a version of Second Look that this one cannot read; stop
 ├── ModelMismatch       Triton serves another model than the configuration describes; stop
 ├── TritonUnavailable   no answer from Triton; back off and try again
 │   └── TritonTimeout   no answer within the deadline; this call is given up
@@ -23,6 +24,10 @@ class SecondLookError(Exception):
 
 class ConfigError(SecondLookError):
     """The configuration is wrong; the text names every mistake."""
+
+
+class VersionMismatch(ConfigError):
+    """A file comes from a version of Second Look that this one cannot read."""
 
 
 class ModelMismatch(SecondLookError):
@@ -75,3 +80,17 @@ class InstallError(SecondLookError):
 
 EXIT_CONFIG = 78
 """EX_CONFIG of sysexits.h: restarting will not help, so supervisors must not."""
+EXIT_VERSION = 65
+"""EX_DATAERR, likewise: the configuration or the database is of another version."""
+EXITS_FOR_GOOD = (EXIT_CONFIG, EXIT_VERSION)
+
+
+def exit_status(error: SecondLookError) -> int:
+    """Return the exit status of a program that an error ends."""
+    match error:
+        case VersionMismatch():
+            return EXIT_VERSION
+        case ConfigError() | ModelMismatch() | StoreTooSmall():
+            return EXIT_CONFIG
+        case _:
+            return 1

@@ -8,10 +8,12 @@ import contextlib
 import gc
 import logging
 import logging.config
+import math
+import os
 import signal
 import sys
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
@@ -20,22 +22,18 @@ from pathlib import Path
 from typing import NoReturn
 
 import click
-from prometheus_client import CollectorRegistry, Gauge
+from prometheus_client import CollectorRegistry, Gauge, Info
+from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
+from prometheus_client.registry import Collector
 
 from secondlook import topics
 from secondlook.adapters.bus import Bus, BusStats
 from secondlook.adapters.http import serve_http
 from secondlook.config import Config, Log
 from secondlook.config_file import load
-from secondlook.errors import (
-    EXIT_CONFIG,
-    ConfigError,
-    ModelMismatch,
-    SecondLookError,
-    StoreTooSmall,
-)
+from secondlook.errors import SecondLookError, exit_status
 from secondlook.messages import Stats
 
 log = logging.getLogger(__name__)
@@ -44,23 +42,30 @@ VERSION = version("secondlook")
 DRAIN_S = 5.0
 STATS_EVERY_S = 10.0
 BEAT_EVERY_S = 1.0
-STOPS_FOR_GOOD = (ConfigError, ModelMismatch, StoreTooSmall)
 Serve = Callable[[Config, "Context"], Awaitable[None]]
 
 
-@dataclass
-class Health:
+@dataclass(eq=False)  # a registry keeps it in a set
+class Health(Collector):
     """Whether a service lives, and whether it can do its work."""
 
     stale_after_s: float = 10.0
+    stopping: bool = False
+    """It was told to stop: it finishes what it has and takes nothing more."""
     _beat: float = field(default_factory=time.monotonic)
-    _conditions: dict[str, tuple[bool, str]] = field(default_factory=dict)
+    _conditions: dict[str, tuple[bool | None, str]] = field(default_factory=dict)
+    """Whether each holds, and why not; None: nobody has said so far."""
+
+    def expect(self, *conditions: str) -> None:
+        """Name conditions that must hold; it is not ready before each has been stated."""
+        for condition in conditions:
+            self._conditions.setdefault(condition, (None, "not known yet"))
 
     def set(self, condition: str, ok: bool, why: str = "") -> None:
         """State a condition of readiness; log when it changes."""
-        before = self._conditions.get(condition)
+        before = self._conditions.get(condition, (None, ""))[0]
         self._conditions[condition] = (ok, why)
-        if before is None or before[0] != ok:
+        if before != ok:
             # What has not come up yet is no trouble; what goes away is.
             level = logging.WARNING if before and not ok else logging.INFO
             log.log(level, "%s: %s%s", condition, "ok" if ok else "not ok", f", {why}" * bool(why))
@@ -81,7 +86,20 @@ class Health:
             for name, (ok, why) in sorted(self._conditions.items())
         ]
         ready = bool(self._conditions) and all(ok for ok, _ in self._conditions.values())
+        if self.stopping:
+            ready, lines = False, ["stopping", *lines]
         return ready and self.alive()[0], "\n".join(lines) or "starting"
+
+    def collect(self) -> Iterator[Metric]:
+        """Show the conditions as a metric."""
+        family = GaugeMetricFamily(
+            "secondlook_condition_ok",
+            "1 while a condition of readiness holds: broker, triton, database, capture",
+            labels=["condition"],
+        )
+        for name, (ok, _) in sorted(self._conditions.items()):
+            family.add_metric([name], float(bool(ok)))
+        yield family
 
 
 @dataclass(frozen=True)
@@ -96,8 +114,9 @@ class Context:
 def launch(name: str, serve: Serve) -> NoReturn:
     """Run a service as this process's command line asks, and exit.
 
-    Exit status: 0 after SIGTERM or Ctrl-C, 78 when the configuration or a model is wrong
-    (restarting would not help), 1 for anything else.
+    Exit status: 0 after SIGTERM or Ctrl-C, 1 for what a restart may mend. Restarting would not
+    help after 78, when the configuration or a model is wrong, and 65, when the configuration or
+    the database is of a version that cannot be read.
     """
 
     @click.command(help=f"Run the {name} service of Second Look until SIGTERM or Ctrl-C.")
@@ -136,7 +155,7 @@ def _run(name: str, serve: Serve, path: Path, overrides: tuple[str, ...]) -> int
             log.exception("%s stopped by a fault of its own; please report this", name)
             return 1
         click.echo(f"{name}: {known}", err=True)
-        return EXIT_CONFIG if isinstance(known, STOPS_FOR_GOOD) else 1
+        return exit_status(known)
     return 0
 
 
@@ -154,7 +173,9 @@ async def _serve_until_signalled(name: str, serve: Serve, config: Config) -> Non
     registry = CollectorRegistry()
     ProcessCollector(registry=registry)
     PlatformCollector(registry=registry)
+    Info("secondlook_build", "The version that runs", registry=registry).info({"version": VERSION})
     context = Context(name, registry, Health())
+    registry.register(context.health)
     port = getattr(config.metrics, name)
     # What was loaded to start lives for ever: keep the collector from walking it again and again.
     gc.collect()
@@ -172,6 +193,7 @@ async def _serve_until_signalled(name: str, serve: Serve, config: Config) -> Non
         stopped.cancel()
         if not working.done():
             log.info("stopping")
+            context.health.stopping = True
             working.cancel()
             await asyncio.wait({working}, timeout=DRAIN_S)
         beating.cancel()
@@ -246,6 +268,27 @@ def watch_bus(bus: Bus, context: Context) -> None:
     for name in type(bus.stats).__slots__:
         gauge = Gauge(f"secondlook_bus_{name}", f"Bus: {name} so far", registry=context.registry)
         gauge.set_function(partial(_count, bus.stats, name))
+
+
+def watch_disk(context: Context, **folders: Path) -> None:
+    """Add the room on the disks that hold these folders, each under its name, to the metrics."""
+    free = Gauge(
+        "secondlook_disk_free_bytes",
+        "Bytes that can still be written where it is kept: database, spool, review, frames",
+        ["holds"],
+        registry=context.registry,
+    )
+    for holds, folder in folders.items():
+        free.labels(holds).set_function(partial(_free_bytes, folder))
+
+
+def _free_bytes(folder: Path) -> float:
+    # A folder that is not made yet will lie on the disk of the one above it.
+    for place in (folder, *folder.parents):
+        with contextlib.suppress(OSError):
+            room = os.statvfs(place)
+            return float(room.f_bavail * room.f_frsize)
+    return math.nan
 
 
 def _count(stats: BusStats, name: str) -> float:

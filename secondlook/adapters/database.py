@@ -13,11 +13,12 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Self, TypeVar
 
 from secondlook.adapters.ownership import FILE_MODE, lock, make_private, private_file
-from secondlook.errors import ConfigError, DatabaseError
+from secondlook.errors import ConfigError, DatabaseError, VersionMismatch
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
@@ -48,7 +49,9 @@ class Database:
 
     Args:
         path: The file; it and its folder are made if missing.
-        migrations: SQL scripts; the first `user_version` of them have been run already.
+        migrations: SQL scripts; the first makes an empty database one of version `oldest`, each
+            further one takes it to the next version.
+        oldest: The oldest version that can still be read, and migrated if need be.
         on_commit: Told the seconds that each commit took, in the event loop.
     """
 
@@ -57,11 +60,14 @@ class Database:
         path: Path,
         migrations: Sequence[str],
         *,
+        oldest: int = 1,
         on_commit: Callable[[float], None] = lambda _seconds: None,
     ) -> None:
         self.stats = DatabaseStats()
         self._path = path
         self._migrations = migrations
+        self._oldest = oldest
+        self._newest = oldest + len(migrations) - 1
         self._on_commit = on_commit
         self._connection: sqlite3.Connection | None = None
         self._lock: int | None = None
@@ -72,7 +78,8 @@ class Database:
 
         Raises:
             ConfigError: Another process uses it, or this user may not.
-            DatabaseError: It cannot be opened, is no database, or comes from a newer version.
+            VersionMismatch: It is newer than this program, or older than it can migrate.
+            DatabaseError: It cannot be opened, or is no database.
         """
         try:
             await self._in_thread(self._open)
@@ -110,6 +117,15 @@ class Database:
         """
         return await self._in_thread(lambda: self._guarded(work))
 
+    @property
+    def size_bytes(self) -> int:
+        """What the file and its write-ahead log take on the disk."""
+        found = 0
+        for path in (self._path, self._path.with_name(self._path.name + "-wal")):
+            with contextlib.suppress(OSError):
+                found += path.stat().st_size
+        return found
+
     async def _in_thread(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)
 
@@ -124,6 +140,7 @@ class Database:
             self._connection = sqlite3.connect(
                 self._path, isolation_level=None, check_same_thread=False
             )
+            found = self._require_known(self._connection)
             # Set before the first table is made: lets the file shrink without a full rewrite.
             for setting in (
                 f"busy_timeout={BUSY_MS}",
@@ -135,7 +152,7 @@ class Database:
                 f"journal_size_limit={WAL_BYTES}",
             ):
                 self._connection.execute(f"PRAGMA {setting}").fetchall()
-            self._transaction(self._migrate)
+            self._transaction(partial(self._migrate, found=found))
         except sqlite3.DatabaseError as error:
             raise DatabaseError(
                 f"classifier.database: {self._path} cannot be used ({error}); move it away to "
@@ -157,17 +174,39 @@ class Database:
                 "give this one a path of its own"
             ) from None
 
-    def _migrate(self, connection: sqlite3.Connection) -> None:
-        [done] = connection.execute("PRAGMA user_version").fetchone()
-        if done > len(self._migrations):
-            raise DatabaseError(
-                f"classifier.database: {self._path} was written by a newer version of Second "
-                "Look; install that one, or give a path for a new database"
+    def _require_known(self, connection: sqlite3.Connection) -> int:
+        """Return the version of the file's format, 0 for an empty one; changes nothing.
+
+        Raises:
+            VersionMismatch: It is newer than this program, or older than it can migrate.
+            ConfigError: It is a database of another program.
+        """
+        [found] = connection.execute("PRAGMA user_version").fetchone()
+        where = f"classifier.database: {self._path}"
+        if found == 0 and connection.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchone():
+            raise ConfigError(f"{where} is a database of another program; give a path of its own")
+        if found > self._newest:
+            raise VersionMismatch(
+                f"{where} was written by a newer version of Second Look (its format is {found}, "
+                f"this version reads up to {self._newest}); install that one, or restore a backup "
+                "from before the upgrade"
             )
-        for script in self._migrations[done:]:
+        if 0 < found < self._oldest:
+            raise VersionMismatch(
+                f"{where} is of an old version of Second Look (its format is {found}, this "
+                f"version reads {self._oldest} or newer); upgrade by way of a version in between, "
+                "as docs/upgrading.md says, or move it away to begin with an empty one"
+            )
+        return int(found)
+
+    def _migrate(self, connection: sqlite3.Connection, found: int) -> None:
+        missing = self._migrations[found - self._oldest + 1 :] if found else self._migrations
+        if found and missing:
+            log.info("%s: taking its format from %d to %d", self._path, found, self._newest)
+        for script in missing:
             for statement in _statements(script):
                 connection.execute(statement)
-        connection.execute(f"PRAGMA user_version={len(self._migrations)}")
+        connection.execute(f"PRAGMA user_version={self._newest}")
 
     def _transaction(self, work: Callable[[sqlite3.Connection], T]) -> T:
         def begin_and_commit(connection: sqlite3.Connection) -> T:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from secondlook.backoff import Backoff
-from secondlook.errors import EXIT_CONFIG, SecondLookError
+from secondlook.errors import EXITS_FOR_GOOD, SecondLookError
 
 Say = Callable[[str, str], None]
 """Takes a part's name and a line it wrote, or a line about it."""
@@ -120,7 +120,7 @@ class Supervisor:
         while True:
             began = loop.time()
             code = await self._run(part, lines)
-            if code == EXIT_CONFIG:
+            if code in EXITS_FOR_GOOD:
                 if not self.failed.done():
                     self.failed.set_result(PartFailed(self._with_lines(part.name, "cannot run")))
                 return

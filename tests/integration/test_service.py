@@ -17,7 +17,7 @@ pytestmark = pytest.mark.integration
 
 SERVICE = """
 import asyncio, logging, sys
-from secondlook.errors import ModelMismatch, SourceError
+from secondlook.errors import ModelMismatch, SourceError, VersionMismatch
 from secondlook.service import launch
 
 async def fail(error):
@@ -32,6 +32,7 @@ async def serve(config, context):
     try:
         await asyncio.sleep(60)
     finally:
+        await asyncio.sleep({drain_s})
         print("drained", flush=True)
 
 launch("detector", serve)
@@ -43,10 +44,11 @@ def start(
     body: str = "pass",
     *,
     ready: bool = True,
+    drain_s: float = 0,
     config: str = "",
     port: int | None = None,
 ) -> subprocess.Popen[str]:
-    (folder / "service.py").write_text(SERVICE.format(body=body, ready=ready))
+    (folder / "service.py").write_text(SERVICE.format(body=body, ready=ready, drain_s=drain_s))
     text = (
         "cameras: {yard: {source: 'synthetic:'}}\n"
         f"metrics: {{detector: {port or 'null'}}}\n{config}"
@@ -98,6 +100,38 @@ def test_the_pages_tell_whether_it_lives_and_can_work(tmp_path: Path) -> None:
     process.communicate(timeout=20)
 
 
+def test_it_is_not_ready_before_it_has_said_what_it_waits_for(tmp_path: Path) -> None:
+    port = free_port()
+    process = start(tmp_path, "context.health.expect('broker', 'database')", port=port)
+    wait_until_answers(port)
+    time.sleep(0.3)
+    status, said = page(port, "/readyz")
+    assert (status, said.splitlines()[:2]) == (
+        503,
+        ["broker: ok", "database: not ok, not known yet"],
+    )
+    metrics = page(port, "/metrics")[1]
+    assert 'secondlook_condition_ok{condition="broker"} 1.0' in metrics
+    assert 'secondlook_condition_ok{condition="database"} 0.0' in metrics
+    assert 'secondlook_build_info{version="' in metrics
+    process.terminate()
+    process.communicate(timeout=20)
+
+
+def test_it_is_not_ready_any_more_once_it_is_told_to_stop(tmp_path: Path) -> None:
+    port = free_port()
+    process = start(tmp_path, drain_s=3, port=port)
+    wait_until_answers(port)
+    time.sleep(0.3)
+    assert page(port, "/readyz")[0] == 200
+    process.terminate()
+    until = time.monotonic() + 2
+    while page(port, "/readyz")[0] == 200 and time.monotonic() < until:
+        time.sleep(0.05)
+    assert page(port, "/readyz") == (503, "stopping\nbroker: ok\nmodel: ok, it is not up yet\n")
+    process.communicate(timeout=20)
+
+
 def test_it_is_ready_when_all_conditions_hold(tmp_path: Path) -> None:
     port = free_port()
     process = start(tmp_path, port=port)
@@ -120,6 +154,7 @@ def test_it_is_ready_when_all_conditions_hold(tmp_path: Path) -> None:
             "detector: cats",
             id="model-in-a-group",
         ),
+        pytest.param("raise VersionMismatch('too new')", 65, "detector: too new", id="version"),
         pytest.param("raise SourceError('no camera')", 1, "detector: no camera", id="known"),
     ],
 )

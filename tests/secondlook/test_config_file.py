@@ -4,7 +4,7 @@ import pytest
 
 from secondlook.config import Alerts, Camera, check_slugs, slug
 from secondlook.config_file import load
-from secondlook.errors import ConfigError
+from secondlook.errors import ConfigError, VersionMismatch
 
 GOOD = "cameras: {yard: {source: 'synthetic:'}}\n"
 
@@ -31,6 +31,22 @@ def test_relative_paths_start_beside_the_file(tmp_path: Path) -> None:
     config = load(written(tmp_path, GOOD))
     assert config.classifier.database == tmp_path / "data/secondlook.sqlite3"
     assert config.detector.spool.directory == tmp_path / "data/spool"
+
+
+@pytest.mark.parametrize(
+    ("version", "said"),
+    [(2, r"newer version .*format is 2, .*reads up to 1"), (0, r"old version .*docs/upgrading.md")],
+)
+def test_a_file_of_another_version_is_refused_before_its_keys_are(
+    tmp_path: Path, version: int, said: str
+) -> None:
+    with pytest.raises(VersionMismatch, match=said) as caught:
+        load(written(tmp_path, f"version: {version}\nkameras: {{}}\n"))
+    assert "kameras" not in str(caught.value)
+
+
+def test_a_version_that_is_no_number_is_a_mistake_among_others(tmp_path: Path) -> None:
+    assert "version: " in mistakes(tmp_path, f"version: new\n{GOOD}")
 
 
 TEN_MISTAKES = """

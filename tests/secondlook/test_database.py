@@ -1,4 +1,5 @@
 import asyncio
+import contextlib
 import os
 import signal
 import sqlite3
@@ -13,7 +14,7 @@ import pytest
 from secondlook.adapters import database as database_module
 from secondlook.adapters import ownership
 from secondlook.adapters.database import Database
-from secondlook.errors import ConfigError, DatabaseError
+from secondlook.errors import ConfigError, DatabaseError, VersionMismatch
 
 TABLE = ("CREATE TABLE note (id INTEGER PRIMARY KEY, text TEXT)",)
 
@@ -110,12 +111,50 @@ async def test_a_migration_that_fails_leaves_the_file_as_it_was(tmp_path: Path) 
         assert await database.read(count) == 1
 
 
-async def test_a_database_of_a_newer_version_is_refused(tmp_path: Path) -> None:
-    async with Database(tmp_path / "a", TABLE):
-        pass
-    with pytest.raises(DatabaseError, match="newer version"):
-        async with Database(tmp_path / "a", ()):
+async def test_a_database_of_a_newer_version_is_refused_and_left_as_it_is(tmp_path: Path) -> None:
+    more = (*TABLE, "ALTER TABLE note ADD COLUMN size INTEGER")
+    async with Database(tmp_path / "a", more) as database:
+        await database.write(put("new"))
+    with pytest.raises(VersionMismatch, match=r"newer version .* format is 2, .* up to 1"):
+        async with Database(tmp_path / "a", TABLE):
             pass
+    async with Database(tmp_path / "a", more) as database:
+        assert await database.read(count) == 1
+
+
+async def test_a_database_that_is_too_old_to_migrate_is_refused(tmp_path: Path) -> None:
+    async with Database(tmp_path / "a", TABLE) as database:
+        await database.write(put("old"))
+    with pytest.raises(VersionMismatch, match=r"format is 1, .* reads 2 or newer.*in between"):
+        async with Database(tmp_path / "a", TABLE, oldest=2):
+            pass
+    async with Database(tmp_path / "a", TABLE) as database:
+        assert await database.read(count) == 1
+
+
+async def test_where_old_versions_were_dropped_younger_ones_are_migrated(tmp_path: Path) -> None:
+    second = "CREATE TABLE note (id INTEGER PRIMARY KEY, text TEXT); CREATE TABLE b (x)"
+    third = "ALTER TABLE note ADD COLUMN size INTEGER DEFAULT 7"
+    async with Database(tmp_path / "a", (*TABLE, "CREATE TABLE b (x)")) as database:
+        await database.write(put("old"))
+    for path in (tmp_path / "a", tmp_path / "new"):
+        async with Database(path, (second, third), oldest=2) as database:
+            await database.read(lambda db: db.execute("SELECT size FROM note").fetchall())
+            version = await database.read(lambda db: db.execute("PRAGMA user_version").fetchone())
+            assert version == (3,)
+    async with Database(tmp_path / "a", (second, third), oldest=2) as database:
+        assert await database.read(count) == 1
+
+
+async def test_a_database_of_another_program_is_refused(tmp_path: Path) -> None:
+    with contextlib.closing(sqlite3.connect(tmp_path / "a")) as other:
+        other.execute("CREATE TABLE theirs (x)")
+    with pytest.raises(ConfigError, match="of another program"):
+        async with Database(tmp_path / "a", TABLE):
+            pass
+    with contextlib.closing(sqlite3.connect(tmp_path / "a")) as other:
+        tables = other.execute("SELECT name FROM sqlite_schema").fetchall()
+    assert tables == [("theirs",)]
 
 
 async def test_rubbish_in_place_of_the_database_is_refused_with_a_sentence(tmp_path: Path) -> None:
