@@ -12,6 +12,7 @@ from secondlook.adapters.review_folder import ReviewFolder
 from secondlook.adapters.triton import Triton
 from secondlook.config import Config
 from secondlook.service import Context, launch
+from secondlook.versions import DATABASE_OLDEST
 
 
 async def serve(config: Config, context: Context) -> None:
@@ -22,7 +23,10 @@ async def serve(config: Config, context: Context) -> None:
     server = config.triton
     async with (
         Database(
-            config.classifier.database, MIGRATIONS, on_commit=metrics.commit.observe
+            config.classifier.database,
+            MIGRATIONS,
+            oldest=DATABASE_OLDEST,
+            on_commit=metrics.commit.observe,
         ) as database,
         Triton(
             server.url, deadline_s=server.deadline_s, shared_memory=server.shared_memory

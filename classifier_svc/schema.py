@@ -1,4 +1,7 @@
-"""The tables of the classifier's database. A change is a new script at the end of `MIGRATIONS`."""
+"""The tables of the classifier's database.
+
+A change is a new script at the end of `MIGRATIONS`, and one more in `versions.DATABASE`.
+"""
 
 MIGRATIONS = (
     """

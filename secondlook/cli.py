@@ -4,6 +4,7 @@ import click
 
 from secondlook.commands import (
     alerts,
+    backup,
     broker_config,
     check,
     demo,
@@ -11,6 +12,7 @@ from secondlook.commands import (
     evaluate,
     forget,
     model,
+    restore,
     review,
     schema,
     test_alert,
@@ -71,6 +73,8 @@ for command in (
     forget,
     model,
     review,
+    backup,
+    restore,
     doctor,
     broker_config,
     schema,

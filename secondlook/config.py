@@ -17,6 +17,7 @@ from pydantic import (
     model_validator,
 )
 
+from secondlook import versions
 from secondlook.messages import Score, Slug
 from secondlook.model_spec import ModelParameters
 
@@ -27,8 +28,6 @@ Fraction = Annotated[float, Field(ge=0, le=1)]
 Polygon = Annotated[list[tuple[Fraction, Fraction]], Field(min_length=3, max_length=100)]
 """Corners as (x, y), each a fraction of the picture's width and height."""
 
-OLDEST_VERSION, VERSION = 1, 1
-"""Of the file's format, as far as it can be read."""
 SCHEMES = ("rtsp", "rtsps", "webcam", "file", "folder", "synthetic", "ffmpeg")
 
 
@@ -405,7 +404,7 @@ def check_slugs(labels: list[str]) -> None:
 class Config(Section):
     """The whole file."""
 
-    version: Annotated[int, Field(ge=OLDEST_VERSION, le=VERSION)] = VERSION
+    version: Annotated[int, Field(ge=versions.CONFIG_OLDEST, le=versions.CONFIG)] = versions.CONFIG
     """Of the format of this file; a program that cannot read it says so."""
     cameras: Annotated[dict[Slug, Camera], Field(min_length=1)]
     """Each camera under a name of a-z, 0-9 and _, at most 32 long."""

@@ -11,7 +11,8 @@ import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from secondlook.config import OLDEST_VERSION, VERSION, Config, resolved
+from secondlook import versions
+from secondlook.config import Config, resolved
 from secondlook.errors import ConfigError, VersionMismatch
 
 MAX_BYTES = 1_000_000
@@ -24,6 +25,12 @@ class _Mistakes(Exception):
         self.said = said
 
 
+class Fetched(str):
+    """A value that stands elsewhere: `!env` or `!file`."""
+
+    __slots__ = ()
+
+
 class _Loader(yaml.SafeLoader):
     """YAML as data only, with `!env` and `!file`, and no key twice."""
 
@@ -33,30 +40,30 @@ class _Loader(yaml.SafeLoader):
     def _where(self, node: yaml.Node) -> str:
         return f"line {node.start_mark.line + 1}"
 
-    def env(self, node: yaml.Node) -> str:
+    def env(self, node: yaml.Node) -> Fetched:
         """Take a secret from the environment."""
         name = str(node.value)
         if name in os.environ:
-            return os.environ[name]
+            return Fetched(os.environ[name])
         # Whoever writes the secret itself there is not to find it in a log.
         if re.fullmatch(r"[A-Z][A-Z0-9_]{0,63}", name):
             why = f"!env {name}: that variable is not set"
         else:
             why = f"!env: no variable of that name is set; {NOT_ITSELF}"
         self.mistakes.append(f"{self._where(node)}: {why}")
-        return ""
+        return Fetched()
 
-    def file(self, node: yaml.Node) -> str:
+    def file(self, node: yaml.Node) -> Fetched:
         """Take a secret from a file, without the line end."""
         path = self.base / Path(str(node.value)).expanduser()
         try:
-            return path.read_text(encoding="utf-8").rstrip("\r\n")
+            return Fetched(path.read_text(encoding="utf-8").rstrip("\r\n"))
         except (OSError, UnicodeDecodeError) as error:
             why = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
             is_a_path = re.fullmatch(r"[^:@]*/[^:@]*", str(node.value))
             said = f"!file {node.value}: {why}" if is_a_path else f"!file: {why}; {NOT_ITSELF}"
             self.mistakes.append(f"{self._where(node)}: {said}")
-            return ""
+            return Fetched()
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         """Build a mapping, and note keys that stand twice: YAML would keep the last in silence."""
@@ -108,17 +115,32 @@ def load(path: Path, overrides: Sequence[str] = ()) -> Config:
 def _require_version(tree: dict[str, Any], path: Path) -> None:
     """Refuse another version's file before its keys are called mistakes."""
     found = tree.get("version")
-    if not isinstance(found, int) or OLDEST_VERSION <= found <= VERSION:
+    if not isinstance(found, int) or versions.CONFIG_OLDEST <= found <= versions.CONFIG:
         return
-    if found > VERSION:
+    if found > versions.CONFIG:
         raise VersionMismatch(
             f"{path} is written for a newer version of Second Look (its format is {found}, this "
-            f"version reads up to {VERSION}); install that one"
+            f"version reads up to {versions.CONFIG}); install that one"
         )
     raise VersionMismatch(
         f"{path} is written for an old version of Second Look (its format is {found}, this version "
-        f"reads {OLDEST_VERSION} or newer); docs/upgrading.md says what to change in it"
+        f"reads {versions.CONFIG_OLDEST} or newer); docs/upgrading.md says what to change in it"
     )
+
+
+def tree_of(path: Path, text: str) -> dict[str, Any]:
+    """Return the text of a configuration file as data, whatever its keys; no secret need be there.
+
+    Raises:
+        VersionMismatch: It is of a version of the format that this program cannot read.
+        ConfigError: It is no mapping in YAML.
+    """
+    try:
+        tree, _ = _parse(text, path)
+    except _Mistakes as found:
+        raise ConfigError(_sentence(path, found.said)) from None
+    _require_version(tree, path)
+    return tree
 
 
 def _sentence(path: Path, mistakes: Iterable[str]) -> str:
@@ -176,7 +198,7 @@ def _apply(tree: dict[str, Any], override: str, file: Path) -> list[str]:
     keys = path.split(".")
     if not equals or not all(keys):
         raise _Mistakes([f"--set {path}: write it as key.subkey=value"])
-    if _is_open_secret(keys[-1], text):
+    if is_open_secret(keys[-1], text):
         advice = "give a password as !env NAME or !file PATH"
         raise _Mistakes([f"--set {path}: others can read what stands on command lines; {advice}"])
     try:
@@ -194,8 +216,8 @@ def _apply(tree: dict[str, Any], override: str, file: Path) -> list[str]:
     return mistakes
 
 
-def _is_open_secret(key: str, text: str) -> bool:
-    """Tell whether a value of the command line holds a password as it is."""
+def is_open_secret(key: str, text: str) -> bool:
+    """Tell whether a value, as YAML, holds a password as it is."""
     if key == "password":
         return not text.strip().startswith(("!env ", "!file ")) and text.strip() != "null"
     return bool(re.search(r"password\s*:\s*(?!!env|!file|null)|//[^/\s]*@", text))
