@@ -7,6 +7,8 @@ from typing import Any
 from secondlook.topics import ALL, FEEDBACK, SET, STATUS, Topic
 
 SERVICES = ("producers", "detector", "classifier")
+HEALTH = "broker/health"
+"""A topic of its own, outside our root: a probe publishes there and hears itself."""
 COMMANDS = (SET, FEEDBACK)
 """What changes how the system behaves: not for everyone who may read its alerts."""
 
@@ -26,6 +28,7 @@ USERS = (
     User("homeassistant", "Home Assistant: reads alerts, gives commands and feedback"),
     User("consumer", "a program of yours: reads alerts and asks for a replay, commands nothing"),
     User("operator", "you at the terminal: reads everything, gives commands and feedback"),
+    User("health", "the broker's own health check: hears itself on one topic and nothing else"),
 )
 
 
@@ -51,6 +54,8 @@ def rules(user: str, root: str, discovery: str = "homeassistant") -> list[Rule]:
     """
     if user not in {known.name for known in USERS}:
         raise ValueError(f"there is no broker user {user!r}")
+    if user == "health":
+        return [Rule("read", HEALTH), Rule("write", HEALTH)]
     found = [Rule(may, topic) for kind in ALL for may, topic in _of_topic(user, kind, root)]
     if user == "classifier":
         # It announces its entities and hears when Home Assistant starts.

@@ -25,6 +25,9 @@ HEAD = """\
 # Secrets need not stand here: `!env NAME` takes a value from the environment, `!file path`
 # from a file. Neither is ever printed.
 #
+# A variable of the environment sets a key too, and wins over this file, as SECONDLOOK__MQTT__HOST
+# sets mqtt.host; on command lines `--set mqtt.host=…` wins over both.
+#
 # Sections that are off by default stand behind a `#`; their lines keep YAML's indentation.
 
 """

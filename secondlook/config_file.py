@@ -1,9 +1,14 @@
-"""Reading the configuration file: secrets, overrides, and every mistake at once."""
+"""Reading the configuration file: secrets, overrides, and every mistake at once.
+
+A key is taken from the file, or else from the environment (`SECONDLOOK__MQTT__HOST`), or else from
+the command line (`--set mqtt.host=…`); the later wins.
+"""
 
 import difflib
 import os
 import re
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +22,22 @@ from secondlook.errors import ConfigError, VersionMismatch
 
 MAX_BYTES = 1_000_000
 NOT_ITSELF = "a name belongs here, not the secret itself"
+VARIABLE = "SECONDLOOK__"
+"""Begins the environment's variables that set a key; two underscores stand between its parts."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Override:
+    """A key that is set outside the file."""
+
+    said: str
+    """What the user wrote before the value, for sentences."""
+    path: str
+    """The key, as mqtt.host."""
+    text: str
+    """The value as in YAML."""
+    public: bool
+    """Others can read it, as they can command lines."""
 
 
 class _Mistakes(Exception):
@@ -88,7 +109,8 @@ def load(path: Path, overrides: Sequence[str] = ()) -> Config:
 
     Args:
         path: The YAML file; relative paths within it start from its folder.
-        overrides: `key.subkey=value` each, the value as in YAML; they win over the file.
+        overrides: `key.subkey=value` each, the value as in YAML; they win over the file and over
+            the environment.
 
     Raises:
         VersionMismatch: It is of a version of the format that this program cannot read.
@@ -98,7 +120,7 @@ def load(path: Path, overrides: Sequence[str] = ()) -> Config:
         text = _read(path)
         tree, mistakes = _parse(text, path)
         _require_version(tree, path)
-        for override in overrides:
+        for override in (*_of_environment(os.environ), *map(_of_command_line, overrides)):
             mistakes += _apply(tree, override, path)
     except _Mistakes as found:
         raise ConfigError(_sentence(path, found.said)) from None
@@ -193,25 +215,39 @@ def _data(text: str, path: Path) -> tuple[Any, list[str]]:
         loader.dispose()
 
 
-def _apply(tree: dict[str, Any], override: str, file: Path) -> list[str]:
-    path, equals, text = override.partition("=")
-    keys = path.split(".")
-    if not equals or not all(keys):
+def _of_environment(environ: Mapping[str, str]) -> Iterator[_Override]:
+    """Yield what variables set; an empty one sets nothing, so that a compose file can undo it."""
+    for name, text in sorted(environ.items()):
+        if name.startswith(VARIABLE) and text:
+            path = name.removeprefix(VARIABLE).lower().replace("__", ".")
+            yield _Override(name, path, text, public=False)
+
+
+def _of_command_line(setting: str) -> _Override:
+    path, equals, text = setting.partition("=")
+    if not equals:
         raise _Mistakes([f"--set {path}: write it as key.subkey=value"])
-    if is_open_secret(keys[-1], text):
+    return _Override(f"--set {path}", path, text, public=True)
+
+
+def _apply(tree: dict[str, Any], override: _Override, file: Path) -> list[str]:
+    said, text, keys = override.said, override.text, override.path.split(".")
+    if not all(keys):
+        raise _Mistakes([f"{said}: write it as key.subkey=value"])
+    if override.public and is_open_secret(keys[-1], text):
         advice = "give a password as !env NAME or !file PATH"
-        raise _Mistakes([f"--set {path}: others can read what stands on command lines; {advice}"])
+        raise _Mistakes([f"{said}: others can read what stands on command lines; {advice}"])
     try:
         value, mistakes = _data(text, file)
     except (yaml.YAMLError, RecursionError, ValueError):
-        raise _Mistakes([f"--set {path}: the value is not YAML"]) from None
+        raise _Mistakes([f"{said}: the value is not YAML"]) from None
     at: Any = tree
     for key in keys[:-1]:
         if at.get(key) is None:
             at[key] = {}
         at = at[key]
         if not isinstance(at, dict):
-            raise _Mistakes([f"--set {path}: {key} has no keys below it"])
+            raise _Mistakes([f"{said}: {key} has no keys below it"])
     at[keys[-1]] = value
     return mistakes
 

@@ -35,6 +35,8 @@ certfile {mounted}/certificates/server.crt
 keyfile {mounted}/certificates/server.key
 tls_version tlsv1.2
 """
+BROKERS_KEYS = ("ca.crt", "server.crt", "server.key", "health.crt", "health.key")
+CLIENT_FILES = (("cert", "crt"), ("key", "key"))
 WITH_CERTIFICATES = "require_certificate true\nuse_identity_as_username true\n"
 
 
@@ -69,6 +71,12 @@ WITH_CERTIFICATES = "require_certificate true\nuse_identity_as_username true\n"
     show_default=True,
     help="Where the broker finds the folder; `.` for its own path.",
 )
+@click.option(
+    "--hand-out",
+    type=click.Path(path_type=Path, file_okay=False, exists=True),
+    help="For containers: each folder in it that is named `broker` or after a user gets a copy of "
+    "what that one needs, and no more.",
+)
 @click.option("--rotate", is_flag=True, help="Make new passwords and certificates for everyone.")
 def command(
     *,
@@ -80,6 +88,7 @@ def command(
     root: str,
     discovery: str,
     mounted: str,
+    hand_out: Path | None,
     rotate: bool,
 ) -> None:
     """Write users, access rules and certificates for mosquitto.
@@ -88,6 +97,9 @@ def command(
     cannot write them, and who has no user gets nothing. The passwords are random, one file each;
     only hashes go to the broker. Run again, it keeps the passwords and the authority, and renews
     the certificates.
+
+    With containers, --hand-out spreads copies: `--hand-out given` fills `given/broker`,
+    `given/detector` and whatever else of that kind is there.
 
     \b
       secondlook broker-config --out broker --host alerts.lan
@@ -110,11 +122,51 @@ def command(
         (out / "acl").chmod(0o600)  # mosquitto warns about more
         conf = _conf(where, kept, port, tls=tls, certificates=client_certificates)
         (out / "mosquitto.conf").write_text(conf, encoding="utf-8")
+        probe = _probe(out, where, port, tls=tls, certificates=client_certificates)
+        for folder in sorted(hand_out.iterdir()) if hand_out else ():
+            _give(out, folder, probe)
     except OSError as error:
         raise ConfigError(f"{error.filename or out} cannot be written: {error.strerror}") from None
     _explain(
         out, hosts[0] if hosts else "127.0.0.1", port, tls=tls, certificates=client_certificates
     )
+
+
+def _give(out: Path, folder: Path, probe: str) -> None:
+    """Copy into a folder what the broker, or the user of its name, needs; others get nothing."""
+    keys, name = out / "certificates", folder.name
+    if name == "broker":
+        given = {each: out / each for each in ("mosquitto.conf", "acl", "passwd")}
+        given |= {f"certificates/{each}": keys / each for each in BROKERS_KEYS}
+        write_private(folder / "mosquitto_rr", probe.encode())
+    elif name in {user.name for user in access.USERS}:
+        given = {"ca.crt": keys / "ca.crt", "password": out / "passwords" / name}
+        given |= {"client.crt": keys / f"{name}.crt", "client.key": keys / f"{name}.key"}
+        write_private(folder / "username", name.encode())
+    else:
+        return
+    for each, source in given.items():
+        if source.exists():
+            (folder / each).parent.mkdir(mode=0o700, exist_ok=True)
+            write_private(folder / each, source.read_bytes())
+
+
+def _probe(out: Path, where: str, port: int, *, tls: bool, certificates: bool) -> str:
+    """Return the options of `mosquitto_rr` with which a user of its own hears itself, one a line.
+
+    That program looks for them in $XDG_CONFIG_HOME: a password on its command line could be read
+    by others.
+    """
+    lines = ["-h localhost", f"-p {port}", "-W 4", "-m alive"]
+    lines += [f"-t {access.HEALTH}", f"-e {access.HEALTH}"]
+    if tls:
+        lines.append(f"--cafile {where}/certificates/ca.crt")
+    if certificates:
+        lines += [f"--{kind} {where}/certificates/health.{end}" for kind, end in CLIENT_FILES]
+    else:
+        password = (out / "passwords" / "health").read_text(encoding="utf-8").strip()
+        lines += ["-u health", f"-P {password}"]
+    return "".join(f"{line}\n" for line in lines)
 
 
 def _own_names() -> tuple[str, ...]:

@@ -1,8 +1,10 @@
 """The broker's users against a real mosquitto over TLS: each tries everything."""
 
 import contextlib
+import os
 import socket
 import ssl
+import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -14,7 +16,7 @@ from click.testing import CliRunner
 
 from secondlook import access, topics
 from secondlook.cli import main
-from tests.integration.broker_fixtures import MOSQUITTO
+from tests.integration.broker_fixtures import MOSQUITTO, free_port, wait_until_answers
 from tests.integration.secured_broker import Secured
 
 pytestmark = [
@@ -124,6 +126,76 @@ def test_a_broker_with_another_authority_is_not_trusted(secured: Secured, tmp_pa
         pytest.raises(ssl.SSLCertVerificationError),
     ):
         context.wrap_socket(plain, server_hostname="127.0.0.1")
+
+
+def test_the_health_check_hears_itself_and_nobody_else_does(secured: Secured) -> None:
+    with secured.client("health") as health, secured.client("operator") as operator:
+        itself, others = heard(health, access.HEALTH), heard(operator, "#")
+        health.publish(access.HEALTH, b"alive", qos=1).wait_for_publish(10)
+        operator.publish("secondlook/replay", b"the end", qos=1).wait_for_publish(10)
+        deadline = time.monotonic() + 10
+        while not (itself and others) and time.monotonic() < deadline:
+            time.sleep(0.05)
+    assert (itself, others) == ({access.HEALTH}, {"secondlook/replay"})
+
+
+@pytest.mark.parametrize("options", [(), ("--no-tls",), ("--client-certificates",)])
+def test_each_is_handed_what_it_needs_and_no_more(tmp_path: Path, options: tuple[str, ...]) -> None:
+    for name in ("broker", "detector", "strangers"):
+        (tmp_path / "given" / name).mkdir(parents=True)
+    told = ["--out", str(tmp_path / "kept"), "--hand-out", str(tmp_path / "given"), *options]
+    assert CliRunner().invoke(main, ["broker-config", *told]).exit_code == 0
+
+    files = [path for path in (tmp_path / "given").rglob("*") if path.is_file()]
+    given = {str(path.relative_to(tmp_path / "given")) for path in files}
+    keys = {"ca.crt", "server.crt", "server.key"} if "--no-tls" not in options else set()
+    login, brokers = {"password"}, {"passwd"}
+    if "--client-certificates" in options:
+        login, brokers, keys = (
+            {"client.crt", "client.key"},
+            set(),
+            {*keys, "health.crt", "health.key"},
+        )
+    login |= {"username", *(keys & {"ca.crt"})}
+    brokers |= {"acl", "mosquitto.conf", "mosquitto_rr", *(f"certificates/{key}" for key in keys)}
+    assert given == {f"detector/{name}" for name in login} | {f"broker/{name}" for name in brokers}
+    assert {path.stat().st_mode & 0o777 for path in files} == {0o600}
+
+
+@pytest.mark.parametrize("options", [(), ("--no-tls",), ("--client-certificates",)])
+def test_what_the_broker_is_handed_lets_it_check_its_health(
+    tmp_path: Path, options: tuple[str, ...]
+) -> None:
+    given = tmp_path / "given" / "broker"
+    given.mkdir(parents=True)
+    (given / "data").mkdir()
+    told = ["--out", str(tmp_path / "kept"), "--hand-out", str(given.parent), *options]
+    port = free_port()
+    told += ["--mounted", str(given), "--port", str(port)]
+    assert CliRunner().invoke(main, ["broker-config", *told]).exit_code == 0
+    conf = given / "mosquitto.conf"
+    kept = conf.read_text().replace("/mosquitto/data", str(given / "data"))
+    conf.write_text(kept + "user root\n")
+    environment = os.environ | {"XDG_CONFIG_HOME": str(given)}
+
+    def healthy() -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            ["mosquitto_rr"],
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=False,
+        )
+
+    assert healthy().returncode != 0
+    with subprocess.Popen([str(MOSQUITTO), "-c", str(conf)]) as broker:
+        try:
+            wait_until_answers(port)
+            done = healthy()
+        finally:
+            broker.terminate()
+    assert (done.returncode, done.stdout) == (0, "alive\n"), done.stderr
 
 
 def test_a_second_run_keeps_passwords_and_authority(secured: Secured, tmp_path: Path) -> None:

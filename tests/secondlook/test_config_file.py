@@ -158,6 +158,46 @@ def test_overrides_win_over_the_file(tmp_path: Path) -> None:
     assert config.metrics.producers is None
 
 
+def test_the_environment_wins_over_the_file_and_the_command_line_over_both(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "secret").write_text("hunter2\n")
+    monkeypatch.setenv("SECONDLOOK__MQTT__PORT", "2")
+    monkeypatch.setenv("SECONDLOOK__MQTT__HOST", "broker")
+    monkeypatch.setenv("SECONDLOOK__MQTT__USERNAME", "me")
+    monkeypatch.setenv("SECONDLOOK__MQTT__PASSWORD", "!file secret")
+    monkeypatch.setenv("SECONDLOOK__MQTT__TLS__CA_FILE", "/ca.crt")
+    monkeypatch.setenv("SECONDLOOK__CAMERAS__YARD__FPS", "3")
+    config = load(written(tmp_path, GOOD + "mqtt: {port: 1}"), ["mqtt.host=other"])
+    assert (config.mqtt.host, config.mqtt.port) == ("other", 2)
+    assert config.mqtt.password is not None
+    assert config.mqtt.password.get_secret_value() == "hunter2"
+    assert config.mqtt.tls is not None
+    assert config.mqtt.tls.ca_file == Path("/ca.crt")
+    assert config.cameras["yard"].fps == 3
+
+
+def test_an_empty_variable_sets_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SECONDLOOK__MQTT__HOST", "")
+    assert load(written(tmp_path, GOOD + "mqtt: {host: mine}")).mqtt.host == "mine"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("SECONDLOOK__MQTT__", "x", "SECONDLOOK__MQTT__: write it as"),
+        ("SECONDLOOK__MQTT__HOST", "{", "SECONDLOOK__MQTT__HOST: the value is not YAML"),
+        ("SECONDLOOK__CAMERAS__YARD__FPS__X", "1", "FPS__X: fps has no keys below it"),
+        ("SECONDLOOK__MQTT__PORTT", "1", "mqtt.portt: there is no such key; did you mean port?"),
+    ],
+)
+def test_a_variable_that_means_nothing_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, value: str, said: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    assert said in mistakes(tmp_path, "cameras: {yard: {source: 'synthetic:', fps: 1}}\n")
+
+
 @pytest.mark.parametrize("override", ["mqtt.port", "=1", "mqtt..port=1", "cameras.yard.fps.x=1"])
 def test_an_override_that_means_nothing_is_refused(tmp_path: Path, override: str) -> None:
     assert "--set" in mistakes(tmp_path, GOOD + "mqtt: {port: 1}", override) or override.startswith(
