@@ -11,7 +11,7 @@ from secondlook.adapters.frames import FrameReader
 from secondlook.adapters.review_folder import ReviewFolder
 from secondlook.adapters.triton import Triton
 from secondlook.config import Config
-from secondlook.service import Context, launch
+from secondlook.service import Context, launch, watch_triton
 from secondlook.versions import DATABASE_OLDEST
 
 
@@ -32,6 +32,7 @@ async def serve(config: Config, context: Context) -> None:
             server.url, deadline_s=server.deadline_s, shared_memory=server.shared_memory
         ) as triton,
     ):
+        watch_triton(triton.stats, context)
         frames = FrameReader(config.frames.directory)
         service = Service(
             config,

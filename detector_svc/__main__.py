@@ -13,7 +13,7 @@ from secondlook.adapters.frames import FrameReader
 from secondlook.adapters.ownership import owned
 from secondlook.adapters.triton import Triton
 from secondlook.config import Config
-from secondlook.service import Context, launch
+from secondlook.service import Context, launch, watch_triton
 
 MB = 1_000_000
 MOST_THREADS = 4
@@ -39,6 +39,7 @@ async def _serve(config: Config, context: Context) -> None:
             ) as triton,
             Bus(config.mqtt, service="detector") as bus,
         ):
+            watch_triton(triton.stats, context)
             frames = FrameReader(config.frames.directory)
             instance = str(ULID()).lower()
             await Service(

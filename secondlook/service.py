@@ -30,6 +30,7 @@ from prometheus_client.registry import Collector
 
 from secondlook import topics
 from secondlook.adapters.bus import Bus, BusStats
+from secondlook.adapters.endpoint import Stats as TritonStats
 from secondlook.adapters.http import serve_http
 from secondlook.config import Config, Log
 from secondlook.config_file import load
@@ -291,5 +292,17 @@ def _free_bytes(folder: Path) -> float:
     return math.nan
 
 
-def _count(stats: BusStats, name: str) -> float:
+def watch_triton(stats: TritonStats, context: Context) -> None:
+    """Add what happens on the connection to Triton to the service's metrics."""
+    for name in type(stats).__slots__:
+        text = (
+            f"Triton: {name} so far"
+            if name != "shared_memory"
+            else ("Whether pictures go to Triton through shared memory")
+        )
+        gauge = Gauge(f"secondlook_triton_{name}", text, registry=context.registry)
+        gauge.set_function(partial(_count, stats, name))
+
+
+def _count(stats: BusStats | TritonStats, name: str) -> float:
     return float(getattr(stats, name))

@@ -44,6 +44,8 @@ class Stats:
 
     calls: int = 0
     """Calls that were answered."""
+    shared_calls: int = 0
+    """Those of them whose pictures went through shared memory."""
     timeouts: int = 0
     unavailable: int = 0
     failed: int = 0
@@ -214,12 +216,15 @@ class Endpoint:
                 await self._meet_again()
             seen = shared and await self._show(slot)
             try:
-                return await self._call(slot, count, shared=seen)
+                outputs = await self._call(slot, count, shared=seen)
             except RegionLost:
                 slot.registered = False
                 self._away = True
                 if last:
                     raise
+            else:
+                self._connection.stats.shared_calls += seen
+                return outputs
         raise AssertionError("unreachable")
 
     async def _call(self, slot: Slot, count: int, *, shared: bool) -> Outputs:

@@ -232,20 +232,29 @@ class Triton:
             else:
                 return spec
 
+    async def unshared(self) -> str:
+        """Try whether the server can map this machine's shared memory; return why not, or "".
+
+        Raises:
+            TritonUnavailable: The server does not answer.
+        """
+        with probe() as region:
+            if region is None:
+                return "there is none on this machine"
+            try:
+                await self.register(region)
+                await self.forget(region.name)
+            except ModelError as error:
+                return str(error)
+        return ""
+
     async def _look_for_shared_memory(self) -> None:
         if self._looked or self._wish == "off":
             return
-        with probe() as region:
-            why = "there is none on this machine"
-            if region is not None:
-                try:
-                    await self.register(region)
-                    await self.forget(region.name)
-                    self.stats.shared_memory = True
-                except ModelError as error:
-                    why = str(error)
+        why = await self.unshared()
+        self.stats.shared_memory = not why
         self._looked = True
-        if self.stats.shared_memory:
+        if not why:
             self.chore(self._sweep())
         elif self._wish == "on":
             raise ConfigError(

@@ -4,44 +4,49 @@ import importlib.metadata
 import shutil
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import Literal
+from pathlib import Path
 
 import click
 from rich.console import Console
 
+from secondlook.commands import doctor_service, options
+from secondlook.commands.finding import Finding
+from secondlook.config_file import load
 from secondlook.errors import SecondLookError
 from secondlook.local import triton_install
 from secondlook.local.broker import mosquitto
 from secondlook.local.folders import SHM, free_mb, state_home
 from secondlook.local.probes import is_free
-from secondlook.local.stack import model_repository
+from secondlook.local.stack import SERVICES, model_repository
 
-Verdict = Literal["ok", "lacking", "missing"]
 MARKS = {"ok": "[green]ok[/]     ", "lacking": "[yellow]lacking[/]", "missing": "[red]missing[/]"}
 SHM_MB = 256
 DISK_MB = 2000
 USUAL_PORTS = {1883: "MQTT", 8001: "Triton", 9101: "metrics", 9102: "metrics", 9103: "metrics"}
 
 
-@dataclass(frozen=True)
-class Finding:
-    """One thing that was looked at."""
-
-    verdict: Verdict
-    """`lacking`: works without, less well. `missing`: the embedded stack cannot run."""
-    what: str
-    advice: str = ""
-
-
 @click.command(name="doctor")
-def command() -> None:
+@click.option(
+    "--service",
+    type=click.Choice(list(SERVICES)),
+    envvar="SECONDLOOK_SERVICE",
+    help="Look at what this service needs here, by its configuration; its container says which.",
+)
+@options.CONFIG
+def command(*, service: str | None, config_path: Path) -> None:
     """Say what is missing on this machine and what to do.
 
-    Exit status 1 if something is missing that the embedded stack needs.
+    Exit status 1 if something is missing without which it does not work.
+
+    \b
+      secondlook doctor                                  for `secondlook up`
+      docker compose exec detector secondlook doctor     in the container of a service
     """
     console = Console(soft_wrap=True, highlight=False)
-    findings = [finding for look in LOOKS for finding in look()]
+    wanted = LOOKS_OF[service] if service else LOOKS
+    findings = [finding for look in wanted for finding in look()]
+    if service is not None:
+        findings += doctor_service.looks(service, load(config_path))
     for finding in findings:
         console.print(f"{MARKS[finding.verdict]}  {finding.what}")
         if finding.advice:
@@ -149,3 +154,9 @@ LOOKS: tuple[Callable[[], Iterator[Finding]], ...] = (
     _disk,
     _ports,
 )
+LOOKS_OF = {
+    "producers": (_python, _libraries, _ffmpeg),
+    "detector": (_python, _libraries),
+    "classifier": (_python, _libraries),
+}
+"""What matters where one service runs alone, besides what its configuration names."""

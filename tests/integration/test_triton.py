@@ -82,6 +82,7 @@ async def test_every_kind_of_input_gets_its_own_answers(
     assert answers.shape == (batch, 4)
     assert all(is_of(answers[n], n + 1) for n in range(batch))
     assert triton.stats.shared_memory is (shared_memory == "on")
+    assert triton.stats.shared_calls == (2 if shared_memory == "on" else 0)
 
 
 async def test_a_model_is_described_as_its_config_and_the_overrides_say(
