@@ -50,8 +50,9 @@ MIN_BOX = 16
 """`detector.crop.min_px`: of a smaller box no crop is sent."""
 WORKS = 0.9
 """The part of single sights from which it is said to work."""
-CARD_M, VIEW_DEGREES = 0.15, 70.0
-"""A postcard, and the horizontal field of view of a usual webcam."""
+CARD_M, VIEW_DEGREES = 0.092, 70.0
+"""A printed card that lies (`docs/cards-a4.pdf`), which is also about what a phone on its side
+shows, and the horizontal field of view of a usual webcam."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,7 +264,7 @@ def reach(points: Sequence[Point]) -> float | None:
 def in_words(points: Sequence[Point]) -> str:
     """Say how far away it works."""
     smallest = reach(points)
-    usual = f"A card {CARD_M * 100:.0f} cm wide, a frame 1280 px wide, a view of {VIEW_DEGREES:.0f}"
+    usual = f"A card {CARD_M * 100:.1f} cm wide, a frame 1280 px wide, a view of {VIEW_DEGREES:.0f}"
     if smallest is None:
         return f"At no size were {WORKS:.0%} of single sights found and confirmed."
     lines = [

@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from training.environment import TrainingError, ask
+from training import runs
+from training.environment import TrainingError, ask, told
 
 Tool = Literal["yolov5", "ultralytics"]
 OPSET = 17
@@ -138,7 +139,7 @@ def export_command(request: Request) -> list[str]:
 def train(request: Request, *, minutes: float, resume: bool = False) -> bool:
     """Train; return False if the time was over before the epochs were.
 
-    The last finished epoch's weights count then.
+    The last finished epoch's weights count then. `environment.json` says what they were made with.
 
     Raises:
         TrainingError: The tool failed, or there is nothing to go on from.
@@ -149,6 +150,8 @@ def train(request: Request, *, minutes: float, resume: bool = False) -> bool:
     if request.hyperparameters:
         _hyperparameters(request).write_text(json.dumps(dict(request.hyperparameters)))
     until = time.monotonic() + minutes * 60
+    made_with = {**runs.machine(), **told(request.python)}
+    runs.write(request.out, runs.ENVIRONMENT, made_with)
     whole = _run(request, train_command(request, resume=resume), until=until)
     if not whole and not request.last.exists():
         raise TrainingError(f"no epoch was finished in {minutes:.1f} minutes: give it more")

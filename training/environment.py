@@ -6,10 +6,12 @@ The tool and torch are gigabytes and AGPL-3.0, so they stay out of the project's
 """
 
 import importlib.util
+import json
 import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -20,11 +22,25 @@ MADE = ROOT / "runs/torch-venv"
 _REQUIREMENTS = ROOT / "requirements/detector.txt"
 _TOOLS = ROOT / "requirements/detector-tools.txt"
 _NOTICE = """\
-This makes {folder} and downloads about 3 GB from the package index of your pip:
+This makes {folder} (6 GB on disk) and downloads about 3 GB from the package index of your pip:
   torch with CUDA, and what the training tools need ({requirements})
   yolov5 and ultralytics, both AGPL-3.0, run as programs of their own ({tools})
 Weights trained with these tools carry AGPL-3.0; see model_repository/LICENSE.md.
 An environment that you have already: set {variable} to its python instead."""
+
+_TELL = """
+import json, platform
+from importlib import metadata
+packages = "yolov5", "ultralytics", "torch", "torchvision", "numpy", "onnx"
+installed = {each.name for each in metadata.distributions()}
+versions = {name: metadata.version(name) for name in packages if name in installed}
+cards = []
+if "torch" in versions:
+    import torch
+    cards = [torch.cuda.get_device_name(card) for card in range(torch.cuda.device_count())]
+print(json.dumps({"python": platform.python_version(), "versions": versions,
+                  "accelerators": cards}))
+"""
 
 
 class TrainingError(Exception):
@@ -51,6 +67,22 @@ def ask(python: Path, package: str) -> str:
             f"that has it (about 3 GB), or set {VARIABLE} to an interpreter that has it"
         )
     return found
+
+
+def told(python: Path) -> dict[str, Any]:
+    """Return an interpreter's `python`, the tools' `versions` and its `accelerators`, by name.
+
+    Raises:
+        TrainingError: It cannot import torch.
+    """
+    done = subprocess.run(
+        [str(python), "-c", _TELL], capture_output=True, text=True, timeout=300, check=False
+    )
+    if done.returncode:
+        said = done.stderr.strip().splitlines() or ["no reason given"]
+        raise TrainingError(f"{python} cannot import torch: make it anew ({said[-1]})")
+    facts: dict[str, Any] = json.loads(done.stdout)
+    return facts
 
 
 def interpreter(package: str = "yolov5") -> Path:

@@ -67,6 +67,18 @@ def temperature(folder: Path) -> float:
         ) from None
 
 
+def machine() -> dict[str, Any]:
+    """Return when, where and from which commit a program was started."""
+    return {
+        "began": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        "python": platform.python_version(),
+        "system": platform.platform(),
+        "processors": os.cpu_count(),
+        "commit": _commit(),
+        "command": sys.argv,
+    }
+
+
 def environment(keras: Any) -> dict[str, Any]:  # noqa: ANN401 - keras carries no types
     """Return the versions, the hardware and the commit that a training ran with."""
     versions = {}
@@ -75,16 +87,12 @@ def environment(keras: Any) -> dict[str, Any]:  # noqa: ANN401 - keras carries n
             versions[package] = metadata.version(package)
         except metadata.PackageNotFoundError:
             continue
+    backend = keras.backend.backend()
     return {
-        "began": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
-        "python": platform.python_version(),
-        "backend": keras.backend.backend(),
+        **machine(),
+        "backend": backend,
         "versions": versions,
-        "system": platform.platform(),
-        "processors": os.cpu_count(),
-        "accelerators": _accelerators(keras.backend.backend()),
-        "commit": _commit(),
-        "command": sys.argv,
+        "accelerators": _accelerators(backend),
     }
 
 

@@ -7,6 +7,7 @@ import pytest
 pytest.importorskip("onnxruntime", reason="the extra `training` is not installed")
 
 from benchmarks.robustness import (
+    CARD_M,
     FACTORS,
     HEIGHT,
     MIN_BOX,
@@ -20,6 +21,8 @@ from benchmarks.robustness import (
     seen,
     sights,
 )
+from producers.cards import CARDS
+from training.cards.sheet import _WIDE_HEIGHT
 from training.check import Found
 
 KIND = Conditions()
@@ -28,8 +31,13 @@ KIND = Conditions()
 def test_the_distance_is_that_of_a_pinhole_camera() -> None:
     # At 45 degrees to each side a frame is as wide as twice the distance.
     assert distance_m(1280, card_m=2.0, view=90) == pytest.approx(1.0)
-    assert distance_m(96) == pytest.approx(1.428, abs=0.001)
+    assert distance_m(96) == pytest.approx(0.876, abs=0.001)
     assert distance_m(48) == pytest.approx(2 * distance_m(96))
+
+
+def test_the_card_is_one_of_the_printed_sheets() -> None:
+    lying = max(card.width for card in CARDS)
+    assert pytest.approx(_WIDE_HEIGHT * lying / 1000, abs=0.0005) == CARD_M
 
 
 def test_the_same_sights_come_again_and_show_guns_inside_the_frame() -> None:
@@ -96,6 +104,6 @@ def test_it_reaches_as_far_as_nothing_nearer_is_missed() -> None:
     points = [point(20, 9), point(32, 8), point(64, 9), point(96, 10)]
     assert reach(points) == 64
     assert reach(points[:2]) is None
-    assert "64 px, 2.1 m" in in_words(points)
-    assert "At 32 px, 4.3 m, it is 80% (8 of 10)." in in_words(points)
+    assert "64 px, 1.3 m" in in_words(points)
+    assert "At 32 px, 2.6 m, it is 80% (8 of 10)." in in_words(points)
     assert in_words(points[:2]).startswith("At no size")

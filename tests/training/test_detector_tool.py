@@ -1,4 +1,6 @@
+import json
 import os
+import platform
 import signal
 import subprocess
 import sys
@@ -7,6 +9,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from training import detector_tool, environment
@@ -75,6 +78,23 @@ def test_when_the_time_is_over_the_last_epoch_counts(tool, tmp_path) -> None:
     assert asked.last.read_text() == "epoch 1"
 
 
+def test_a_training_says_what_it_was_made_with(tool, tmp_path) -> None:
+    train(tool(""), minutes=1)
+    facts = json.loads((tmp_path / "environment.json").read_text())
+    assert facts["versions"]["numpy"] == np.__version__
+    assert facts["python"] == platform.python_version()
+    assert facts["command"] == sys.argv
+    assert isinstance(facts["accelerators"], list)
+
+
+def test_an_interpreter_whose_torch_is_broken_is_told_in_a_sentence(tmp_path) -> None:
+    python = tmp_path / "python"
+    python.write_text("#!/bin/sh\necho 'OSError: libcudart.so is missing' >&2\nexit 1\n")
+    python.chmod(0o755)
+    with pytest.raises(TrainingError, match=r"cannot import torch: .*libcudart.so is missing"):
+        environment.told(python)
+
+
 def test_when_the_time_is_over_before_the_first_epoch_nothing_counts(tool) -> None:
     with pytest.raises(TrainingError, match=r"no epoch was finished"):
         train(tool("import time; time.sleep(60)"), minutes=1 / 60)
@@ -102,8 +122,9 @@ def test_a_ctrl_c_ends_the_tool_and_what_it_started(tool, tmp_path, monkeypatch)
     original = subprocess.Popen.wait
     calls = iter([interrupt])
 
-    def wait(*given: Any, **named: Any) -> int:
-        return next(calls, original)(*given, **named)
+    def wait(child: Any, *given: Any, **named: Any) -> int:
+        is_tool = "tool.train" in child.args
+        return (next(calls, original) if is_tool else original)(child, *given, **named)
 
     monkeypatch.setattr(subprocess.Popen, "wait", wait)
     with pytest.raises(KeyboardInterrupt):

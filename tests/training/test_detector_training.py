@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -9,10 +10,12 @@ from pathlib import Path
 import pytest
 
 pytest.importorskip("onnxruntime", reason="the extra `training` is not installed")
+import onnx
 
 from training.environment import MADE, VARIABLE, TrainingError, interpreter, make
 from training.fused import FusedDetector
 from training.operating_point import loaded
+from training.recognise import recognise
 
 ROOT = Path(__file__).parents[2]
 pytestmark = [pytest.mark.training, pytest.mark.timeout(3600)]
@@ -38,12 +41,22 @@ def run(*arguments: object, **variables: str) -> str:
     return done.stdout
 
 
-def test_one_epoch_on_drawn_scenes_gives_a_model_that_serves(python, tmp_path) -> None:
-    run("training.cards.generate", "--out", tmp_path / "cards", "--scenes", 48, "--seed", 3)
+@pytest.fixture(scope="session")
+def cards(tmp_path_factory) -> Path:
+    folder = Path(tmp_path_factory.mktemp("cards"))
+    run("training.cards.generate", "--out", folder, "--scenes", 48, "--seed", 3)
+    return folder
+
+
+@pytest.mark.parametrize(("tool", "form"), [("yolov5", "yolov5"), ("ultralytics", "yolov8")])
+def test_one_epoch_on_drawn_scenes_gives_a_model_that_serves(
+    python, cards, tmp_path, tool, form
+) -> None:
     out = tmp_path / "run"
+    chosen = ("--data", cards / "data.yaml", "--out", out, "--tool", tool, "--one-label", "thing",
+              "--side", 320)  # fmt: skip
     said = run(
-        "training.detector", "train", "--data", tmp_path / "cards/data.yaml", "--out", out,
-        "--one-label", "thing", "--epochs", 1, "--batch", 4, "--side", 320, "--workers", 2,
+        "training.detector", "train", *chosen, "--epochs", 1, "--batch", 4, "--workers", 2,
         "--device", "cpu", **{VARIABLE: str(python)},
     )  # fmt: skip
     assert "train: 46 images" in said
@@ -57,7 +70,12 @@ def test_one_epoch_on_drawn_scenes_gives_a_model_that_serves(python, tmp_path) -
         assert found.label == "thing"
         assert 0 <= found.score <= 1
 
-    again = run("training.detector", "train", "--data", tmp_path / "cards/data.yaml", "--out", out,
-                "--one-label", "thing", "--side", 320, "--resume",
-                **{VARIABLE: str(python)})  # fmt: skip
+    again = run("training.detector", "train", *chosen, "--resume", **{VARIABLE: str(python)})
     assert again.count("done before") == 5
+
+    (raw,) = (out / "train/weights").glob("*.onnx")
+    assert recognise(onnx.load(raw), labels=["thing"]).form == form
+    add_command = next(line for line in said.splitlines() if line.startswith("serve it: "))
+    words = shlex.split(add_command.removeprefix("serve it: secondlook "))
+    run("secondlook.cli", *words, "--repository", tmp_path / "models")
+    assert (tmp_path / "models/my_detector/1/model.onnx").exists()
