@@ -33,7 +33,7 @@ ALERTS = "_alerts"
 NO_LABELS = (UNSORTED, ALERTS)
 MAX_LABEL = 32
 _LABEL = re.compile(r"[a-z0-9_]{1,32}")
-_STEM = re.compile(r"(?:[A-Za-z0-9][A-Za-z0-9_.-]{0,190})")
+_STEM = re.compile(r"(?:[A-Za-z0-9_][A-Za-z0-9_.-]{0,190})")
 
 
 class Note(Message):

@@ -15,7 +15,7 @@ PURE = (
     *(f"producers/{name}.py" for name in ("motion", "pacing")),
     *(f"detector_svc/{name}.py" for name in ("letterbox", "yolo", "tracks", "looks")),
     *(f"classifier_svc/{name}.py" for name in ("preprocess", "verdict", "episodes", "alerts")),
-    *(f"classifier_svc/{name}.py" for name in ("judge", "looks", "memory")),
+    *(f"classifier_svc/{name}.py" for name in ("judge", "looks", "memory", "portion")),
     *(
         f"training/evaluate/{name}.py"
         for name in ("labelled", "matching", "measures", "replay", "run", "statistics", "sweeps")
@@ -85,6 +85,19 @@ def test_a_pure_module_is_told_the_time_and_opens_no_file(module: str) -> None:
     assert called & {"open"} == set()
     if module not in MAY_READ:
         assert called & {"read_text", "read_bytes", "write_text", "write_bytes"} == set()
+
+
+@pytest.mark.parametrize("module", PURE)
+def test_a_pure_module_has_a_test_that_looks_for_counterexamples(module: str) -> None:
+    name = module.removesuffix(".py").replace("/", ".")
+
+    searched = [
+        path.name
+        for path in files("tests")
+        if "@given(" in path.read_text() and name in set(imports(path))
+    ]
+
+    assert searched, f"no test with hypothesis imports {name}"
 
 
 def test_the_shared_package_knows_no_service() -> None:

@@ -2,12 +2,14 @@
 
 import itertools
 from collections.abc import Callable
+from datetime import UTC
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from classifier_svc.alerts import Tally, event_of
 from classifier_svc.announce import Announcer, messages_of
 from classifier_svc.episodes import UNVERIFIED, Changed
 from classifier_svc.judge import Effect, Gap, Rejected
@@ -377,3 +379,26 @@ def test_what_an_episode_supersedes_has_ended_before_it_begins(steps: Steps) -> 
             ended[earlier.episode.id] = earlier.reason
         elif earlier.event == "new" and earlier.episode.supersedes:
             assert ended[earlier.episode.supersedes] in ("escalated", "confirmed")
+
+
+@settings(max_examples=100, deadline=None)
+@given(steps=HISTORIES, parts=st.integers(1, 7))
+def test_the_day_counts_every_episode_and_every_rejected_track_once(
+    steps: Steps, parts: int
+) -> None:
+    scene = Scene()
+    tally = Tally.begin("yard", START, UTC)
+    for step in steps:
+        effects = play(scene, step)
+        for first in range(0, len(effects), parts):
+            tally.add(effects[first : first + parts], looks=1)
+    events = [event_of(e, camera="yard", now_ns=START) for e in scene.history]
+    said = [event.event_type for event in events if event]
+    assert tally.counters.alerts == said.count("alert")
+    assert tally.counters.unverified == said.count("unverified")
+    assert tally.counters.rejections <= said.count("rejected")
+    ids = [event.id for event in events if event and event.event_type != "rejected"]
+    assert len(ids) == len(set(ids)), "one line in the log book for an episode"
+    assert not tally.roll(START, UTC)
+    assert tally.roll(START + 86_400 * 10**9, UTC)
+    assert tally.counters.alerts == tally.counters.looks == 0

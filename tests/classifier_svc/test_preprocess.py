@@ -4,6 +4,8 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from classifier_svc.preprocess import GREY, check, decode, fit
 from secondlook.errors import ModelMismatch
@@ -164,3 +166,45 @@ def test_the_models_we_ship_and_the_seeds_pass() -> None:
             fallback_below=0.7,
         )
     )
+
+
+@settings(max_examples=80, deadline=None)
+@given(
+    st.tuples(st.integers(1, 70), st.integers(1, 70)),
+    st.sampled_from(["letterbox", "stretch"]),
+    st.sampled_from(["UINT8", "FP32"]),
+    st.sampled_from([(8, 6, 3), (3, 5, 9)]),
+    st.integers(0, 255),
+)
+def test_what_was_in_the_input_before_never_shows(
+    size: tuple[int, int], resize: str, datatype: str, shape: tuple[int, ...], before: int
+) -> None:
+    model = spec(shape=shape, datatype=datatype, resize=resize)
+    chance = np.random.default_rng(size[0] * 71 + size[1])
+    image = chance.integers(0, 256, (*size, 3), dtype=np.uint8)
+    outs = [np.full(shape, value, model.input.dtype) for value in (before, 255 - before)]
+    for out in outs:
+        fit(image, model, out)
+    assert np.array_equal(outs[0], outs[1])
+    assert (outs[0] >= 0).all()
+    assert (outs[0] <= 255).all()
+
+
+@settings(max_examples=80, deadline=None)
+@given(
+    st.lists(st.lists(st.floats(width=32), min_size=5, max_size=5), min_size=0, max_size=6),
+    st.sampled_from(["logits", "probabilities"]),
+)
+def test_scores_are_scores_whatever_the_model_answers(rows: list[list[float]], output: str) -> None:
+    values = np.array(rows, np.float32).reshape(-1, 5)
+    answers = decode(values, spec(output=output))
+    assert len(answers) == len(rows)
+    for row, scores in zip(values, answers, strict=True):
+        if scores is None:
+            continue
+        assert tuple(scores) == LABELS
+        assert all(0 <= score <= 1 for score in scores.values())
+        assert np.isfinite(row).all()
+        if output == "logits":
+            assert sum(scores.values()) == pytest.approx(1)
+            assert max(scores.values()) == scores[LABELS[int(row.argmax())]]

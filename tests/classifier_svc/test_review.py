@@ -3,6 +3,8 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from classifier_svc.review import (
     DAY_NS,
@@ -14,8 +16,8 @@ from classifier_svc.review import (
 )
 from secondlook.config import Review
 from secondlook.messages import Feedback
-from secondlook.review_set import ALERTS, UNSORTED, Kept
-from tests.secondlook.review_notes import ULID, kept, note
+from secondlook.review_set import ALERTS, UNSORTED, Kept, is_stem, stem_of
+from tests.secondlook.review_notes import ULID, crop, kept, note
 
 ALERT = f"yard-{ULID[:-1]}a"
 
@@ -218,3 +220,60 @@ def test_what_was_labelled_crop_by_crop_stays() -> None:
     mine = note(2, outcome="confirmed", alert="a", alert_label="small_gun", labelled_by="review")
     assert told([kept("umbrella", mine)], "true_alarm") == []
     assert told([kept("phone", note(1)), kept("phone")], "true_alarm") == []
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 200), st.booleans(), st.integers(1, 900_000)), max_size=20),
+    st.integers(1, 12),
+    st.integers(1, 5),
+    st.integers(1, 100),
+)
+def test_what_stays_keeps_the_limits_and_humans_labels_go_last(
+    crops: list[tuple[int, bool, int]], most: int, most_mb: int, days: int
+) -> None:
+    rule = Review(max_count=most, max_mb=most_mb, days=days)
+    now_ns = 200 * DAY_NS
+    everything = [
+        kept(
+            "phone", note(n, labelled_by="review" if human else "model"), at=day * DAY_NS, size=size
+        )
+        for n, (day, human, size) in enumerate(crops, 1)
+    ]
+    going = excess(everything, rule, now_ns)
+    stays = [each for each in everything if each not in going]
+    assert len({each.stem for each in going}) == len(going)
+    assert len(stays) <= most
+    assert sum(each.size for each in stays) <= most_mb * 1_000_000
+    assert all(each.by_human or each.kept_ns >= now_ns - days * DAY_NS for each in stays)
+    if any(each.by_human for each in going):
+        assert all(each.by_human for each in stays), "a human's label goes after all others"
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.integers(0, 10_000), st.integers(1, 64), st.floats(0.3, 1.0))
+def test_a_crop_is_like_itself_and_like_a_darker_one(seed: int, least: int, light: float) -> None:
+    image = picture(seed)
+    hash_ = difference_hash(image)
+    assert 0 <= hash_ < 2**64
+    again = kept("phone", note(1, hash=hash_))
+    assert is_known(note(2, hash=hash_), "phone", [again], least)
+    darker = cv2.convertScaleAbs(image, alpha=light)
+    assert is_known(note(3, hash=difference_hash(darker)), "phone", [again], 16)
+
+
+@given(
+    st.from_regex(r"[a-z0-9_]{1,32}", fullmatch=True),
+    st.from_regex(r"[0-9a-z-]{1,64}", fullmatch=True),
+    st.integers(0, 10**9 - 1),
+)
+def test_a_crops_files_have_names_that_are_taken_for_ours(
+    camera: str, track: str, number: int
+) -> None:
+    made = crop(number, camera=camera, track=track)
+    stem = stem_of(made)
+    assert is_stem(stem)
+    assert "/" not in stem
+    recording, mark, rest = stem.partition("__")
+    assert mark
+    assert rest == made.id
+    assert not recording.startswith((".", "-"))

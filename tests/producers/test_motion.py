@@ -5,6 +5,8 @@ import itertools
 import cv2
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from producers.motion import MotionGate, small_grey
 from producers.polygons import inside
@@ -129,3 +131,26 @@ def test_overlapping_polygons_cut_no_holes() -> None:
     area = inside([LEFT, [(0.25, 0.0), (0.75, 0.0), (0.75, 1.0), (0.25, 1.0)]], 100, 50)
     assert (area[:, :75] == 255).all()
     assert (area[:, 80:] == 0).all()
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(
+        st.tuples(st.integers(-2000, 4000), st.sampled_from([None, 0, 40, 300])),
+        min_size=1,
+        max_size=40,
+    )
+)
+def test_nothing_that_changes_is_held_back_and_nothing_waits_longer_than_the_gap(
+    frames: list[tuple[int, int | None]],
+) -> None:
+    moves = gate()
+    at_ms, passed_ms = 0, 0
+    shown: list[int | None] = []
+    for step_ms, x in frames:
+        at_ms += step_ms
+        passes = moves.passes(scene(x), at_ms * S // 1000)
+        due = at_ms < passed_ms or at_ms - passed_ms >= 5000
+        assert passes == (due or shown != [x])
+        if passes:
+            shown, passed_ms = [x], at_ms

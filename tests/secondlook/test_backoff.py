@@ -24,3 +24,11 @@ def test_after_a_success_the_first_wait_is_short_again() -> None:
 
 def test_two_clients_do_not_knock_at_the_same_moment() -> None:
     assert Backoff(chance=random.Random(1)).next_s() != Backoff(chance=random.Random(2)).next_s()
+
+
+@given(st.floats(1e-3, 10), st.floats(0, 1000), st.integers(0, 10_000))
+def test_no_wait_is_longer_than_the_longest_however_often_it_failed(
+    first_s: float, more_s: float, attempts: int
+) -> None:
+    backoff = Backoff(first_s, first_s + more_s, _attempts=attempts)
+    assert 0 < backoff.next_s() <= first_s + more_s

@@ -51,3 +51,27 @@ def test_no_more_waits_than_there_are_cameras_and_nothing_is_lost_uncounted(keys
         assert len(box) + box.overwritten.total() == len(keys)
 
     asyncio.run(play())
+
+
+@given(st.lists(st.sampled_from(["a", "b", "c", "take", "discard a"]), max_size=60))
+def test_the_newest_value_is_taken_of_the_key_that_has_waited_longest(steps: list[str]) -> None:
+    async def play() -> None:
+        box: Mailbox[str, int] = Mailbox()
+        queue: list[str] = []
+        newest: dict[str, int] = {}
+        for number, step in enumerate(steps):
+            if step == "take":
+                if queue:
+                    key = queue.pop(0)
+                    assert await box.take() == (key, newest.pop(key))
+            elif step == "discard a":
+                box.discard("a")
+                queue = [key for key in queue if key != "a"]
+                newest.pop("a", None)
+            else:
+                assert box.put(step, number) == newest.get(step)
+                queue += [] if step in queue else [step]
+                newest[step] = number
+            assert len(box) == len(queue)
+
+    asyncio.run(play())

@@ -103,3 +103,26 @@ def test_any_bytes_are_read_or_unreadable(payload: bytes, topic: topics.Topic[An
         topic.decode(payload, {})
     except Unreadable as error:
         assert "\n" not in str(error)  # noqa: PT017 - both outcomes are right
+
+
+LEVELS = st.from_regex(topics.LEVEL, fullmatch=True)
+ROOTS = st.from_regex(r"[A-Za-z0-9_-]{1,8}(/[A-Za-z0-9_-]{1,8}){0,2}", fullmatch=True)
+
+
+@given(st.sampled_from(topics.ALL), ROOTS, st.lists(LEVELS, min_size=4, max_size=4))
+def test_a_topic_is_known_by_its_path_and_gives_its_levels_back(
+    topic: topics.Topic[Any], root: str, given: list[str]
+) -> None:
+    names = re.findall(r"\{(\w+)\}", topic.pattern)
+    levels = dict(zip(names, given, strict=False))
+    path = topic.path(root, **levels)
+    assert topics.which(root, path) == (topic, levels)
+    asked, found = topic.filter(root).split("/"), path.split("/")
+    assert len(asked) == len(found)
+    assert all(want in ("+", have) for want, have in zip(asked, found, strict=True))
+
+
+@given(st.text(max_size=80))
+def test_no_level_of_any_text_leads_out_of_its_place(text: str) -> None:
+    found = topics.which("secondlook", f"secondlook/frames/{text}")
+    assert (found is not None) == bool(topics.LEVEL.fullmatch(text))

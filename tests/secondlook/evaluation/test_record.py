@@ -1,4 +1,6 @@
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from secondlook.config import Alerts
 from secondlook.errors import ConfigError
@@ -53,3 +55,14 @@ def test_a_last_line_that_was_cut_off_is_left_out() -> None:
 def test_what_is_no_record_is_refused(lines) -> None:
     with pytest.raises(ConfigError, match="is no line of a recorded run"):
         list(read(lines))
+
+
+@given(st.integers(1, 200))
+def test_a_record_that_was_cut_anywhere_gives_its_whole_lines(left_out: int) -> None:
+    lines = [STARTED, Cropped(crop=without_pixels(CROP), picture="crops/1.jpg"), FINISHED]
+    text = b"".join(line.line() for line in lines)
+    cut = text[: max(len(STARTED.line()), len(text) - left_out)]
+    whole = cut.count(b"\n")
+    found = list(read(cut.splitlines(keepends=True)))
+    # The last line may have lost no more than its end.
+    assert found in (lines[:whole], lines[: whole + 1])

@@ -2,6 +2,8 @@ import json
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from secondlook.errors import ConfigError
 from secondlook.local.truth import Raised, Truth, judge
@@ -107,3 +109,18 @@ def test_an_unreadable_truth_is_named_with_its_mistake(tmp_path: Path) -> None:
         Truth.read(path)
     with pytest.raises(ConfigError, match="No such file"):
         Truth.read(tmp_path / "none.json")
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(["small_gun", "big_gun", "phone"]), st.floats(0, 30)),
+        max_size=12,
+    )
+)
+def test_every_alert_is_about_one_episode_or_unexpected(came: list[tuple[str, float]]) -> None:
+    raised = [Raised(f"a{n}", label, at, at + 0.2) for n, (label, at) in enumerate(came)]
+    judgement = judge(TRUTH, GUNS, raised)
+    given = [outcome.raised for outcome in judgement.outcomes if outcome.raised]
+    assert sorted(r.id for r in [*given, *judgement.unexpected]) == sorted(r.id for r in raised)
+    assert len(judgement.outcomes) == 2
+    assert all(o.raised is None or o.raised.label == o.episode.label for o in judgement.outcomes)

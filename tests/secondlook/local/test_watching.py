@@ -1,3 +1,6 @@
+from hypothesis import given
+from hypothesis import strategies as st
+
 from secondlook import samples, topics
 from secondlook.local.watching import REMEMBERED_FRAMES, Run
 from secondlook.messages import Alert, FrameRef
@@ -87,3 +90,39 @@ def test_a_run_without_end_remembers_only_its_newest_frames() -> None:
     assert run.frames == REMEMBERED_FRAMES + 5
     assert len(run._media_ns) == REMEMBERED_FRAMES
     assert run.at_s == (FIRST.media_ns + (REMEMBERED_FRAMES + 4) * SECOND // 10) / SECOND
+
+
+MESSAGES = st.lists(
+    st.one_of(
+        st.tuples(st.just("crop"), st.integers(0, 5)),
+        st.tuples(st.just("verdict"), st.integers(0, 5)),
+        st.tuples(st.just("alert"), st.integers(0, 5)),
+    ),
+    max_size=30,
+)
+
+
+@given(MESSAGES)
+def test_what_comes_twice_counts_once(messages: list[tuple[str, int]]) -> None:
+    once, twice = Run(), Run()
+    for run, times in ((once, 1), (twice, 2)):
+        run.saw_frame(FIRST)
+        for kind, number in dict.fromkeys(messages) if times == 1 else messages * 2:
+            tell(run, kind, number)
+    assert (twice.crops, twice.judged, twice.outcomes) == (once.crops, once.judged, once.outcomes)
+    assert (twice.alerts, twice.raised) == (once.alerts, once.raised)
+    assert twice.waiting == len(
+        {n for kind, n in messages if kind == "crop"}
+        - {n for kind, n in messages if kind == "verdict"}
+    )
+
+
+def tell(run: Run, kind: str, number: int) -> None:
+    if kind == "crop":
+        run.saw_crop(samples.CROP.model_copy(update={"id": f"front_door-1.{number}"}))
+    elif kind == "verdict":
+        run.saw_verdict(VERDICT.model_copy(update={"id": f"front_door-1.{number}"}))
+    else:
+        event = "new" if number == 0 else "update"
+        alert = samples.ALERT.model_copy(update={"sequence": number, "event": event})
+        run.saw_alert(alert, FIRST.captured_ns)
