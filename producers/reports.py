@@ -35,6 +35,7 @@ class Order(_Line):
     directory: Path
     budget_bytes: int
     cameras: int
+    group_readable: bool = False
 
 
 class Opening(_Line):

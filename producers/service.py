@@ -83,6 +83,7 @@ def orders_of(config: Config) -> list[Order]:
             directory=config.frames.directory,
             budget_bytes=config.frames.max_mb * MB // len(config.cameras),
             cameras=len(config.cameras),
+            group_readable=config.frames.group_readable,
         )
         for name, camera in config.cameras.items()
     ]

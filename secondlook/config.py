@@ -122,6 +122,8 @@ class Frames(Section):
     """A folder in memory (tmpfs), shared by producers, detector and classifier."""
     max_mb: Megabytes = 256
     """Room for all cameras together; each gets a fair share."""
+    group_readable: bool = False
+    """Let the group of `directory` read frames: for services that run as different users."""
 
 
 class Motion(Section):

@@ -91,7 +91,13 @@ def _capture(
     order: Order, report: Callable[[Report], None], library_said: Callable[[], str]
 ) -> None:
     handover, tally = Handover(), Tally()
-    store = FrameWriter(order.directory, order.camera, order.budget_bytes, cameras=order.cameras)
+    store = FrameWriter(
+        order.directory,
+        order.camera,
+        order.budget_bytes,
+        cameras=order.cameras,
+        group_readable=order.group_readable,
+    )
     address = parse(order.address)
     opened = partial(open_source, address, order.fps, library_said)
     reader = Reader(opened, Pace(order.fps), handover, tally)

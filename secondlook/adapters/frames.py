@@ -18,7 +18,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from secondlook.adapters.ownership import lock, make_private, private_file
+from secondlook.adapters.ownership import (
+    GROUP_FILE_MODE,
+    lock,
+    make_private,
+    private_file,
+    set_group_reading,
+)
 from secondlook.errors import ConfigError, FrameExpired, StoreFull, StoreTooSmall
 from secondlook.messages import FrameRef
 
@@ -47,13 +53,20 @@ class FrameWriter:
         camera: Its slug.
         budget_bytes: This camera's share of the store.
         cameras: How many share the store, for the sentence that says what to set.
+        group_readable: The folder's group may read the frames too; nobody else ever may.
 
     Raises:
         ConfigError: The folder cannot be used, or another producer writes this camera's frames.
     """
 
     def __init__(
-        self, directory: Path, camera: str, budget_bytes: int, *, cameras: int = 1
+        self,
+        directory: Path,
+        camera: str,
+        budget_bytes: int,
+        *,
+        cameras: int = 1,
+        group_readable: bool = False,
     ) -> None:
         self._directory = directory
         self._camera = camera
@@ -62,8 +75,10 @@ class FrameWriter:
         self._files: deque[tuple[Path, int]] = deque()
         self._used = 0
         self._fits: int | None = None
+        self._group_readable = group_readable
         self._lock = _take(directory, camera)
         _remove_leftovers(directory / camera)
+        _open_to_group(directory, camera, group_readable=group_readable)
 
     def write(self, ref: FrameRef, image: NDArray[np.uint8]) -> None:
         """Store a frame under `ref`, whole or not at all.
@@ -88,7 +103,7 @@ class FrameWriter:
         final = _path(self._directory, ref)
         part = final.with_suffix(".part")
         try:
-            _write_file(part, np.ascontiguousarray(image))
+            _write_file(part, np.ascontiguousarray(image), group_readable=self._group_readable)
         except OSError as error:
             part.unlink(missing_ok=True)
             if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.ENOMEM):
@@ -207,6 +222,15 @@ def _take(directory: Path, camera: str, wait_s: float = LOCK_WAIT_S) -> int:
         raise ConfigError(f"frames.directory: {folder}: {error.strerror}") from error
 
 
+def _open_to_group(directory: Path, camera: str, *, group_readable: bool) -> None:
+    try:
+        if group_readable:
+            set_group_reading(directory, allowed=True)
+        set_group_reading(directory / camera, allowed=group_readable)
+    except OSError as error:
+        raise ConfigError(f"frames.group_readable: {directory}: {error.strerror}") from error
+
+
 def _remove_leftovers(folder: Path) -> int:
     leftovers = [path for path in folder.iterdir() if _OURS.fullmatch(path.name)]
     for path in leftovers:
@@ -214,9 +238,11 @@ def _remove_leftovers(folder: Path) -> int:
     return len(leftovers)
 
 
-def _write_file(path: Path, image: NDArray[np.uint8]) -> None:
+def _write_file(path: Path, image: NDArray[np.uint8], *, group_readable: bool) -> None:
     file = private_file(str(path), os.O_WRONLY | os.O_CREAT | os.O_EXCL)
     try:
+        if group_readable:
+            os.fchmod(file, GROUP_FILE_MODE)  # whatever the umask
         left = image.data.cast("B")
         while left:
             left = left[os.write(file, left) :]

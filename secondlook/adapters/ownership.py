@@ -10,6 +10,7 @@ import contextlib
 import errno
 import fcntl
 import os
+import stat
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -17,6 +18,8 @@ from pathlib import Path
 from secondlook.errors import ConfigError
 
 FOLDER_MODE, FILE_MODE = 0o700, 0o600
+GROUP_FOLDER_MODE, GROUP_FILE_MODE = 0o750, 0o640
+"""Where the configuration lets one group read."""
 WAIT_S = 8.0
 """A predecessor that was told to stop drains for 5 s."""
 _LOOK_EVERY_S = 0.05
@@ -36,6 +39,21 @@ def make_private(folder: Path) -> None:
     for each in reversed(missing):
         each.mkdir(mode=FOLDER_MODE, exist_ok=True)
     folder.mkdir(mode=FOLDER_MODE, exist_ok=True)  # says what is wrong where it is no folder
+
+
+def set_group_reading(folder: Path, *, allowed: bool) -> None:
+    """Let the group of a folder look into it, or not; a folder of somebody else is left alone.
+
+    Raises:
+        OSError: It cannot be changed.
+    """
+    found = folder.stat()
+    readable = GROUP_FOLDER_MODE & ~FOLDER_MODE
+    # Of the rest, the set-group-id bit is what gives new files the folder's group.
+    before = stat.S_IMODE(found.st_mode)
+    after = before | readable if allowed else before & ~readable
+    if after != before and found.st_uid == os.geteuid():
+        folder.chmod(after)
 
 
 def private_file(path: str, flags: int) -> int:

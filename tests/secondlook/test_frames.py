@@ -5,6 +5,7 @@ import os
 import signal
 import stat
 import subprocess
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -185,6 +186,55 @@ def test_folders_and_frames_are_private(store) -> None:
     FrameWriter(store, "yard", 10 * SIZE).write(ref_of(1), picture(1))
     assert {stat.S_IMODE(path.stat().st_mode) for path in (store, store / "yard")} == {0o700}
     assert {stat.S_IMODE(path.stat().st_mode) for path in (store / "yard").iterdir()} == {0o600}
+
+
+def test_the_folders_group_may_read_frames_where_it_is_asked_for(store) -> None:
+    before = os.umask(0o077)
+    try:
+        writer = FrameWriter(store, "yard", 10 * SIZE, group_readable=True)
+        writer.write(ref_of(1), picture(1))
+    finally:
+        os.umask(before)
+    assert {stat.S_IMODE(path.stat().st_mode) for path in (store, store / "yard")} == {0o750}
+    assert stat.S_IMODE((store / "yard" / "yard-1.bgr").stat().st_mode) == 0o640
+    writer.close()
+    FrameWriter(store, "yard", 10 * SIZE).close()
+    assert stat.S_IMODE((store / "yard").stat().st_mode) == 0o700, "it can be taken back"
+
+
+OUR_GROUP, NOT_ROOT = 54_321, 54_322
+
+
+def as_another_user(program: str, path: Path, *groups: int) -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run(
+        [program, str(path)],
+        user=NOT_ROOT,
+        group=NOT_ROOT,
+        extra_groups=groups,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        check=False,
+        timeout=30,
+    )
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become other users")
+def test_a_member_of_the_group_reads_and_removes_nothing_and_a_stranger_does_neither() -> None:
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as temporary:
+        Path(temporary).chmod(0o711)
+        store = Path(temporary) / "frames"
+        store.mkdir()
+        os.chown(store, 0, OUR_GROUP)
+        store.chmod(0o2750)  # as the volume of several containers
+        writer = FrameWriter(store, "yard", 10 * SIZE, group_readable=True)
+        writer.write(ref_of(1), picture(1))
+        frame = store / "yard" / "yard-1.bgr"
+
+        assert as_another_user("cat", frame, OUR_GROUP).stdout == picture(1).tobytes()
+        assert b"Permission denied" in as_another_user("rm", frame, OUR_GROUP).stderr
+        assert b"Permission denied" in as_another_user("cat", frame).stderr
+        assert frame.exists()
+        writer.close()
 
 
 def _write_for_ever(store: Path, started) -> None:
