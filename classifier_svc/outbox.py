@@ -207,28 +207,27 @@ class Outbox:
         self._greeted = wanted
 
     async def replay(self, request: Replay) -> None:
-        """Send the alerts put in since then to the one who asks, in order, then the end.
+        """Send what was put in since then to the one who asks, in order, then the end.
 
         Raises:
             NotConnected: The broker went away; the client asks again.
             DatabaseError: They cannot be read.
         """
-        since_ns = request.since_ns
-        # A clock that was set forward meanwhile makes no alert older.
-        kept_ns = self._wall.before_ns(self._replay_ns, self._time_ns())
+        kept_ns = self.before_ns(self._replay_ns)
         last = 0
         while True:
             rows = await self._database.read(
-                lambda db, last=last: db.execute(  # type: ignore[misc]
-                    "SELECT seq, payload FROM outbox WHERE alert_id IS NOT NULL AND seq > ?"
-                    " AND put_ns >= ? AND (delivered_ns IS NULL OR delivered_ns >= ?)"
-                    " ORDER BY seq LIMIT ?",
-                    (last, since_ns, kept_ns, BATCH),
-                ).fetchall()
+                lambda db, last=last: outbox_rows.since(  # type: ignore[misc]
+                    db, request, last, delivered_since_ns=kept_ns
+                )
             )
             for last, payload in rows:  # noqa: B007 - carried on to the next page
                 await self._outlet.publish(topics.REPLAYED, payload, client=request.client)
                 self.counts["replayed"] += 1
             if len(rows) < BATCH:
                 break
-        await self._outlet.publish(topics.REPLAYED, ReplayEnd(), client=request.client)
+        await self._outlet.publish(topics.REPLAYED, ReplayEnd(end=True), client=request.client)
+
+    def before_ns(self, age_ns: int) -> int:
+        """Return the Unix time as it was so long ago; no step of the clock makes that less."""
+        return self._wall.before_ns(age_ns, self._time_ns())

@@ -7,7 +7,7 @@ from typing import NamedTuple, TypeVar
 
 from secondlook import topics
 from secondlook.adapters.database import Connection
-from secondlook.messages import Alert
+from secondlook.messages import Alert, Replay
 from secondlook.topics import Topic
 
 M = TypeVar("M")
@@ -121,7 +121,7 @@ def bring_back(db: Connection) -> None:
 
 def mark_delivered(db: Connection, rows: Sequence[Row], now_ns: int) -> None:
     """Note that the broker has acknowledged messages."""
-    for seq, pattern, levels, payload, _ in rows:
+    for seq, pattern, levels, payload, alert_id in rows:
         if BY_PATTERN[pattern].retain and not payload:
             db.execute("DELETE FROM retained WHERE topic = ? AND levels = ?", (pattern, levels))
         elif BY_PATTERN[pattern].retain:
@@ -130,30 +130,49 @@ def mark_delivered(db: Connection, rows: Sequence[Row], now_ns: int) -> None:
                 " ON CONFLICT DO UPDATE SET payload = excluded.payload",
                 (pattern, levels, payload),
             )
-        db.execute("DELETE FROM outbox WHERE seq = ? AND alert_id IS NULL", (seq,))
+        # Alerts and blind times stay for those who ask on `replay`.
+        if alert_id is None and pattern != topics.BLIND.pattern:
+            db.execute("DELETE FROM outbox WHERE seq = ?", (seq,))
         db.execute("UPDATE outbox SET delivered_ns = ? WHERE seq = ?", (now_ns, seq))
 
 
-def purge(db: Connection, now_ns: int, *, replay_ns: int, keep_ns: int, most_bytes: int) -> None:
-    """Forget delivered alerts older than `keep_ns`.
+def since(
+    db: Connection, request: Replay, after: int, *, delivered_since_ns: int
+) -> list[tuple[int, bytes]]:
+    """Return what `replay` asks for, in order: number and payload, a batch at a time.
+
+    Args:
+        db: To read from.
+        request: What is asked for.
+        after: The number of the last one before.
+        delivered_since_ns: What was delivered before this Unix time is not sent again.
+    """
+    blind = topics.BLIND.pattern if request.blind else None
+    return db.execute(
+        "SELECT seq, payload FROM outbox WHERE (alert_id IS NOT NULL OR topic = ?) AND seq > ?"
+        " AND put_ns >= ? AND (delivered_ns IS NULL OR delivered_ns >= ?) ORDER BY seq LIMIT ?",
+        (blind, after, request.since_ns, delivered_since_ns, BATCH),
+    ).fetchall()
+
+
+def purge(db: Connection, *, kept_since_ns: int, replayed_since_ns: int, most_bytes: int) -> None:
+    """Forget what was delivered long ago.
 
     When the database is too large, the oldest pictures go; once there are none, the oldest alerts.
 
     Args:
         db: In a transaction.
-        now_ns: Unix time.
-        replay_ns: Nothing is forgotten that was delivered within this time.
-        keep_ns: How long delivered alerts are kept.
+        kept_since_ns: Alerts that were delivered before this Unix time are forgotten.
+        replayed_since_ns: Nothing is forgotten that was delivered after this, whatever its size.
         most_bytes: Of the whole database.
     """
+    oldest_ns = min(kept_since_ns, replayed_since_ns)
+    db.execute("DELETE FROM outbox WHERE alert_id IS NOT NULL AND delivered_ns < ?", (oldest_ns,))
     db.execute(
-        "DELETE FROM outbox WHERE alert_id IS NOT NULL AND delivered_ns < ?",
-        (now_ns - max(keep_ns, replay_ns),),
+        "DELETE FROM outbox WHERE topic = ? AND delivered_ns < ?",
+        (topics.BLIND.pattern, replayed_since_ns),
     )
-    db.execute(
-        "DELETE FROM outbox WHERE refused_ns IS NOT NULL AND put_ns < ?",
-        (now_ns - max(keep_ns, replay_ns),),
-    )
+    db.execute("DELETE FROM outbox WHERE refused_ns IS NOT NULL AND put_ns < ?", (oldest_ns,))
     [pages] = db.execute("PRAGMA page_count").fetchone()
     [free] = db.execute("PRAGMA freelist_count").fetchone()
     [size] = db.execute("PRAGMA page_size").fetchone()
@@ -166,5 +185,5 @@ def purge(db: Connection, now_ns: int, *, replay_ns: int, keep_ns: int, most_byt
         db.execute(
             "DELETE FROM outbox WHERE seq IN (SELECT seq FROM outbox WHERE alert_id IS NOT NULL"
             " AND delivered_ns < ? ORDER BY seq LIMIT 1000)",
-            (now_ns - replay_ns,),
+            (replayed_since_ns,),
         )

@@ -232,16 +232,15 @@ class Service:
                 await self._feedback.count()
 
     async def _purge(self) -> None:
-        now_ns = time.time_ns()
-        replay_ns = round(self._config.alerts.replay_s * SECOND)
-        keep_ns = round(self._config.retention.days * DAY_S * SECOND)
+        replayed_ns = self._outbox.before_ns(round(self._config.alerts.replay_s * SECOND))
+        kept_ns = self._outbox.before_ns(round(self._config.retention.days * DAY_S * SECOND))
         most_bytes = self._config.retention.max_mb * MB
 
         def work(db: Connection) -> None:
             outbox_rows.purge(
-                db, now_ns, replay_ns=replay_ns, keep_ns=keep_ns, most_bytes=most_bytes
+                db, kept_since_ns=kept_ns, replayed_since_ns=replayed_ns, most_bytes=most_bytes
             )
-            records.purge(db, now_ns - keep_ns)
+            records.purge(db, kept_ns)
 
         try:
             await self._inbox.purge()

@@ -451,6 +451,8 @@ class Replay(Message):
     since: Time
     client: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
     """A name of your choice; the answer comes on `replayed/<client>`."""
+    blind: bool = False
+    """Send the blind times too that were put in since then."""
 
     @property
     def since_ns(self) -> int:
@@ -461,7 +463,8 @@ class Replay(Message):
 class ReplayEnd(Message):
     """Everything asked for has been sent."""
 
-    end: Literal[True] = True
+    end: Literal[True]
+    """Needed: whatever else cannot be read must not be taken for the end."""
 
 
 class TestAlertCommand(Message):

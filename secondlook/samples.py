@@ -140,7 +140,7 @@ SAMPLES: dict[str, list[Any]] = {
         )
     ],
     "replay": [m.Replay(since=STARTED, client="phone")],
-    "replayed/{client}": [ALERT, m.ReplayEnd()],
+    "replayed/{client}": [ALERT, m.ReplayEnd(end=True)],
     "set/{camera}/{key}": [False, 0.85, {"small_gun": 0.9}, None, {"label": "small_gun"}],
     "config/{camera}/{key}": [False, 0.85, {"small_gun": 0.9, "big_gun": 0.8}],
     "feedback": [m.Feedback(id=ALERT_ID, truth="false_alarm", label="umbrella")],

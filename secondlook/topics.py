@@ -254,10 +254,11 @@ REPLAY: Topic[messages.Replay] = Topic(
     readers=("classifier",),
     max_bytes=4096,
 )
-REPLAYED: Topic[messages.Alert | messages.ReplayEnd] = Topic(
+REPLAYED: Topic[messages.Alert | messages.Blind | messages.ReplayEnd] = Topic(
     "replayed/{client}",
-    messages.Alert | messages.ReplayEnd,
-    'The alerts asked for, in order, then `{"end": true}`.',
+    messages.Alert | messages.Blind | messages.ReplayEnd,
+    'The alerts asked for, in order, then `{"end": true}`; among them the blind times, where '
+    '`"blind": true` asks for them.',
     writers=("classifier",),
     readers=("consumers",),
 )

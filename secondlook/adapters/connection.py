@@ -34,6 +34,9 @@ MAX_OUTGOING = 2000
 """Messages handed to paho that have not left yet; paho's own queue has no bound."""
 MAX_INCOMING = 20_000
 """Messages off the socket that the event loop has not taken up."""
+MOST_UNACKNOWLEDGED = 1000
+"""Messages that the broker may send before the first is acknowledged (MQTT 5): not more than wait
+in a `Subscription`, or what does not fit would come again only after a reconnect."""
 MAX_PACKET_BYTES = 4_000_000
 """The broker keeps larger ones back (MQTT 5); `max_bytes` of each topic is the finer limit."""
 UNSUPPORTED_PROTOCOL = "Unsupported protocol version"
@@ -148,6 +151,7 @@ class Connection:
             asked = _properties(PacketTypes.CONNECT)
             asked.SessionExpiryInterval = SESSION_S if self._persistent else 0
             asked.MaximumPacketSize = MAX_PACKET_BYTES
+            asked.ReceiveMaximum = MOST_UNACKNOWLEDGED
             wishes = {"clean_start": not self._persistent, "properties": asked}
         if self._mqtt.tls is not None:
             self.client.tls_set_context(tls.context(self._mqtt.tls))

@@ -78,7 +78,7 @@ class Follower:
         async for delivery in self._replayed:
             if isinstance(delivery.message, ReplayEnd):
                 self._ended.set()
-            else:
+            elif isinstance(delivery.message, Alert):
                 await self._take(delivery.message)
 
     async def _hear_status(self) -> None:

@@ -31,6 +31,7 @@ def numbers(result: Result) -> dict[str, Any]:
         "alerts_of_nothing": len(account.strangers),
         "repeats": result.repeats,
         "committed_not_delivered": result.undelivered,
+        "blind_records_not_delivered": result.untold,
         "delivered_not_committed": result.unfounded,
         "blind_records_too_long": [
             {"why": span.why, "s": _s(span.to_ns - span.from_ns), "too_much_s": round(excess, 1)}
@@ -82,6 +83,7 @@ def show(console: Console, title: str, result: Result) -> None:
         ("alerts of nothing that was there", found["alerts_of_nothing"]),
         ("repeats of one (id, sequence)", found["repeats"]),
         ("committed alerts that were not delivered", found["committed_not_delivered"]),
+        ("blind records that were not delivered", found["blind_records_not_delivered"]),
         ("delivered alerts that were not committed", found["delivered_not_committed"]),
         ("blind records too long", len(found["blind_records_too_long"])),
         ("from an episode's start to its alert, p50 / max", _words(delay)),

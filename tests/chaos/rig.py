@@ -144,10 +144,14 @@ class Rig:
         return committed(self.folder)
 
     def spans(self) -> list[Span]:
-        """Return the blind records that came to the subscriber or the listener."""
+        """Return the blind records that the subscriber holds."""
         stored = rows(self.folder / "subscriber.sqlite3", "SELECT payload FROM blind")
-        told = [Blind.decode(payload) for (payload,) in stored] + self.observer.blinds
+        told = [Blind.decode(payload) for (payload,) in stored]
         return sorted({Span.of(blind) for blind in told}, key=lambda span: span.from_ns)
+
+    def spans_heard(self) -> set[Span]:
+        """Return the blind records that the listener heard."""
+        return {Span.of(blind) for blind in self.observer.blinds}
 
     def _missing(self) -> set[tuple[str, int]]:
         return {key_of(a) for a in self.committed()} - {key_of(a) for a, *_ in self.alerts()}

@@ -34,6 +34,8 @@ class Result:
     """How often an (id, sequence) came again."""
     undelivered: int
     """Alerts in the outbox that the subscriber does not hold."""
+    untold: int
+    """Blind records that the listener heard and the subscriber does not hold."""
     unfounded: int
     """Alerts that the subscriber holds and the outbox does not."""
     delays_s: list[float]
@@ -61,6 +63,7 @@ class Result:
         checks = {
             f"{account.count('lost')} episodes lost": account.count("lost"),
             f"{self.undelivered} committed alerts not delivered": self.undelivered,
+            f"{self.untold} blind records not delivered": self.untold,
             f"{self.unfounded} alerts that the outbox does not know": self.unfounded,
             f"{len(account.second_ids)} episodes with a second id": account.second_ids,
             f"{len(account.long_blind)} blind records too long": account.long_blind,
@@ -105,7 +108,7 @@ async def _round(rig: Rig, fault: Fault, seed: int, tell: Tell) -> tuple[int, in
 
 
 async def _result(rig: Rig, seed: int, spans: list[tuple[int, int]]) -> Result:
-    until_ns = time.time_ns()
+    until_ns, spans_heard = time.time_ns(), rig.spans_heard()
     # What came last has still to be judged, and what is told only when it is over, to be told.
     await asyncio.sleep(12)
     with contextlib.suppress(TimeoutError):  # counted below
@@ -128,6 +131,7 @@ async def _result(rig: Rig, seed: int, spans: list[tuple[int, int]]) -> Result:
         rounds=spans,
         repeats=sum(seen - 1 for *_, seen in held),
         undelivered=len(before - known),
+        untold=len(spans_heard - set(rig.spans())),
         unfounded=len(known - committed),
         delays_s=sorted(
             (arrived[o.ids[0]] - o.visit.start_ns) / SECOND for o in account.outcomes if o.ids

@@ -105,7 +105,7 @@ class Subscriber:
             asked_ns = time.time_ns()
             self._question = (asked_ns, f"chaos-{asked_ns:x}")
             since = moment_of(self._store.asked_ns()) - MARGIN
-            self._bus.send(topics.REPLAY, Replay(since=since, client=self._question[1]))
+            self._bus.send(topics.REPLAY, Replay(since=since, client=self._question[1], blind=True))
             try:
                 async with asyncio.timeout(ANSWER_S):
                     await self._ended.wait()
@@ -122,6 +122,8 @@ class Subscriber:
             asked_ns, name = self._question
             if isinstance(delivery.message, Alert):
                 self._store.alert(delivery.message, live=False)
+            elif isinstance(delivery.message, Blind):
+                self._store.blind(delivery.message)
             elif delivery.levels["client"] == name:
                 self._store.replayed(asked_ns)
                 self._ended.set()

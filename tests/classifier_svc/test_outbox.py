@@ -24,7 +24,7 @@ from classifier_svc.schema import MIGRATIONS
 from secondlook import topics
 from secondlook.adapters.database import Connection, Database
 from secondlook.errors import NotConnected
-from secondlook.messages import Alert, Replay, moment_of
+from secondlook.messages import Alert, Blind, Replay, moment_of
 from secondlook.topics import Topic
 from tests.classifier_svc.scene import START, ns
 
@@ -268,7 +268,12 @@ async def test_what_is_refused_for_ever_goes_when_it_is_too_old(
 
 async def left_after(database: Database, now_ns: int) -> int:
     def purged(db: Connection) -> int:
-        purge(db, now_ns, replay_ns=ns(900), keep_ns=ns(1000), most_bytes=10**9)
+        purge(
+            db,
+            kept_since_ns=now_ns - ns(1000),
+            replayed_since_ns=now_ns - ns(900),
+            most_bytes=10**9,
+        )
         return len(db.execute("SELECT seq FROM outbox").fetchall())
 
     return await database.write(purged)
@@ -343,6 +348,62 @@ async def test_replay_holds_what_was_never_delivered_and_forgets_what_was_long_a
     assert [payload for _, payload in broker.taken] == [alert(1).encode(), b'{"end":true}']
 
 
+def blind(second: float) -> Blind:
+    at = moment_of(START + ns(second))
+    return Blind(camera="yard", from_=at, to=at + timedelta(seconds=3), why="a test")
+
+
+async def test_blind_times_are_replayed_to_those_who_ask_for_them(database: Database) -> None:
+    broker, clock = Broker(), Clock()
+    for second in (0, 1, 2):
+        await put_in(database, messages(second)[1:2], START + ns(second))
+        told = outgoing(topics.BLIND, blind(second), camera="yard")
+        await put_in(database, [told], START + ns(second))
+    async with running(database, broker, clock) as outbox:
+        await until(lambda: len(broker.taken) == 6)
+        await until(lambda: outbox.depth == 0)
+        broker.taken.clear()
+        await outbox.replay(Replay(since=moment_of(START + ns(1)), client="me", blind=True))
+        expected = [m.encode() for n in (1, 2) for m in (alert(n), blind(n))]
+        assert [payload for _, payload in broker.taken] == [*expected, b'{"end":true}']
+        broker.taken.clear()
+        await ask(outbox, START + ns(1))
+        assert [payload for _, payload in broker.taken] == [*expected[::2], b'{"end":true}']
+
+
+async def test_blind_times_are_kept_no_longer_than_replay_s(database: Database) -> None:
+    broker, clock = Broker(), Clock()
+    await put_in(database, [outgoing(topics.BLIND, blind(0), camera="yard")], START)
+    async with running(database, broker, clock) as outbox:
+        await until(lambda: len(broker.taken) == 1)
+        await until(lambda: outbox.depth == 0)
+
+    async def left(replayed_since_ns: int) -> int:
+        def work(db: Any) -> int:
+            purge(db, kept_since_ns=0, replayed_since_ns=replayed_since_ns, most_bytes=10**9)
+            return int(db.execute("SELECT count(*) FROM outbox").fetchone()[0])
+
+        return await database.write(work)
+
+    assert await left(START) == 1
+    assert await left(clock.now_ns + 1) == 0
+
+
+async def test_a_clock_that_is_set_forward_makes_nothing_old(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steady = [0]
+    monkeypatch.setattr("classifier_svc.outbox.time.monotonic_ns", lambda: steady[0])
+    broker, clock = Broker(), Clock()
+    outbox = Outbox(database, broker, clock, 900)
+    first_ns = clock.now_ns
+    assert outbox.before_ns(ns(900)) == first_ns - ns(900)
+    # A board without a battery begins in the past, and hears the time a minute later.
+    clock.now_ns += ns(60) + ns(50 * 365 * 86_400)
+    steady[0] += ns(60)
+    assert outbox.before_ns(ns(900)) == first_ns + ns(60) - ns(900)
+
+
 async def test_nothing_to_replay_is_an_end_alone(database: Database) -> None:
     broker = Broker()
     await ask(Outbox(database, broker, Clock(), 900), START)
@@ -373,9 +434,8 @@ async def test_delivered_alerts_are_purged_by_age_and_size_but_never_within_repl
         def work(db: Any) -> int:
             purge(
                 db,
-                START + ns(seconds),
-                replay_ns=ns(900),
-                keep_ns=ns(keep_s),
+                kept_since_ns=START + ns(seconds - keep_s),
+                replayed_since_ns=START + ns(seconds - 900),
                 most_bytes=most_bytes,
             )
             return int(db.execute("SELECT count(*) FROM outbox").fetchone()[0])
@@ -400,7 +460,7 @@ async def test_a_database_that_is_too_large_loses_pictures_before_alerts(
     await database.write(lambda db: keep_pictures(db, drawn))
 
     def left(db: Any) -> tuple[int, int]:
-        purge(db, START + ns(901), replay_ns=ns(900), keep_ns=ns(1000), most_bytes=0)
+        purge(db, kept_since_ns=START - ns(99), replayed_since_ns=START + ns(1), most_bytes=0)
         [pictures] = db.execute("SELECT count(*) FROM pictures").fetchone()
         [alerts] = db.execute("SELECT count(*) FROM outbox").fetchone()
         return pictures, alerts

@@ -9,7 +9,14 @@ import numpy as np
 from secondlook import topics
 from secondlook.samples import FRAME, SAMPLES
 
-LEVELS = {"camera": "front_door", "label": "small_gun", "service": "detector", "client": "phone"}
+LEVELS = {
+    "camera": "front_door",
+    "label": "small_gun",
+    "service": "detector",
+    "client": "phone",
+    "kind": "crop",
+    "key": "test_alert",
+}
 CONFIG = """\
 cameras:
   porch: &porch
@@ -40,8 +47,7 @@ def seeds(target: str) -> Iterator[bytes]:
 
 def _messages() -> Iterator[bytes]:
     for topic in topics.ALL:
-        names = {name: LEVELS.get(name, "test_alert") for name in ("camera", "label", "service")}
-        path = topic.pattern.format(**names, client="phone", key="test_alert")
+        path = topic.pattern.format(**LEVELS)
         for sample in SAMPLES[topic.pattern]:
             yield f"secondlook/{path}\n".encode() + topic.encode(sample)
 

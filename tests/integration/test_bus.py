@@ -14,6 +14,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from pydantic import JsonValue
 
 from secondlook import topics
+from secondlook.adapters import connection
 from secondlook.adapters.bus import Bus
 from secondlook.config import Mqtt
 from secondlook.errors import NotConnected
@@ -154,6 +155,29 @@ async def test_what_is_not_acknowledged_comes_again_and_an_old_acknowledgement_i
         broker.start()
         await until(lambda: len(crops) == 4)
         assert [d.message for d in await crops.batch(5)] == [seen(n) for n in (1, 2, 3, 4)]
+
+
+async def test_a_broker_sends_no_more_than_fits_and_the_rest_once_there_is_room(
+    broker, monkeypatch
+) -> None:
+    monkeypatch.setattr(connection, "MOST_UNACKNOWLEDGED", 20)
+    async with (
+        connected(broker.mqtt(), "classifier", persistent=True) as hears,
+        connected(broker.mqtt(), "detector") as speaks,
+    ):
+        crops = hears.subscribe(topics.CROPS, manual_ack=True, limit=20)
+        await asyncio.sleep(0.3)
+        for number in range(60):
+            await speaks.publish(topics.CROPS, seen(number), camera="yard")
+        found = []
+        while len(found) < 60:
+            async with asyncio.timeout(20):
+                taken = await crops.batch(7)
+            found += [delivery.message for delivery in taken]
+            for delivery in taken:
+                delivery.ack()
+        assert found == [seen(number) for number in range(60)]
+        assert crops.dropped == 0
 
 
 async def test_publishing_fails_when_the_broker_freezes(broker) -> None:

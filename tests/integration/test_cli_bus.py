@@ -65,7 +65,7 @@ class Classifier:
             client = delivery.message.client
             for alert in self.outbox:
                 await self.bus.publish(topics.REPLAYED, alert, client=client)
-            await self.bus.publish(topics.REPLAYED, ReplayEnd(), client=client)
+            await self.bus.publish(topics.REPLAYED, ReplayEnd(end=True), client=client)
 
     async def _test(self, commands: AsyncIterator[Any]) -> None:
         async for delivery in commands:

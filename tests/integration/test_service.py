@@ -85,6 +85,19 @@ def test_a_signal_lets_the_service_drain_and_ends_it_with_0(tmp_path: Path, numb
     assert "Traceback" not in err
 
 
+def test_a_thread_that_waits_for_ever_does_not_keep_it_from_ending(tmp_path: Path) -> None:
+    port = free_port()
+    waits = "import time; waiting = asyncio.create_task(asyncio.to_thread(time.sleep, 90))"
+    process = start(tmp_path, waits, port=port)
+    wait_until_answers(port)
+    time.sleep(0.3)
+    process.terminate()
+    out, err = process.communicate(timeout=45)
+    assert process.returncode == 0, err
+    assert out == "drained\n"
+    assert "has not ended after 5 s" in err
+
+
 def test_the_pages_tell_whether_it_lives_and_can_work(tmp_path: Path) -> None:
     port = free_port()
     process = start(tmp_path, port=port, ready=False)

@@ -94,7 +94,7 @@ def test_a_state_is_on_or_off_and_nothing_else(payload: bytes) -> None:
 def test_the_last_answer_of_a_replay_is_told_from_an_alert() -> None:
     assert topics.REPLAYED.decode(ALERT.encode(), {}) == ALERT
     end = topics.REPLAYED.decode(b'{"end": true}', {})
-    assert end == ReplayEnd()
+    assert end == ReplayEnd(end=True)
 
 
 @given(st.binary(max_size=300), st.sampled_from([t for t in topics.ALL if t.kind == "json"]))
