@@ -5,10 +5,10 @@ import json
 from ulid import ULID
 
 from classifier_svc.outbox_rows import Outgoing
-from classifier_svc.pictures import comment_of
 from secondlook import topics
 from secondlook.adapters.database import Connection
 from secondlook.errors import Unreadable
+from secondlook.jpeg import comment_of
 from secondlook.messages import Alert, ForgetCommand
 
 PICTURES = (topics.SNAPSHOTS.pattern, topics.PICTURES.pattern)

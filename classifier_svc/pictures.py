@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from secondlook.errors import Unreadable
+from secondlook.jpeg import MARKER, SOI, with_comment
 from secondlook.messages import Box
 
 Image = NDArray[np.uint8]
@@ -20,8 +21,6 @@ QUALITIES = (85, 75, 65, 50)
 LEAST_WIDTH = 80
 COMMENT_BYTES = 4
 """A comment's own marker and length."""
-SOI = b"\xff\xd8"
-MARKER, COM, SOS = 0xFF, 0xFE, 0xDA
 _STANDALONE = {0x01, *range(0xD0, 0xD8)}
 _SIZES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
 
@@ -116,22 +115,3 @@ def encode(paint: Callable[[int], Image], max_width: int, max_bytes: int, commen
                 break
         width = min(width, image.shape[1]) * 3 // 4
     return with_comment(jpeg, comment)
-
-
-def with_comment(jpeg: bytes, comment: str) -> bytes:
-    """Return a JPEG with a comment segment (COM, ITU-T T.81 B.2.4.5) right after its start."""
-    text = comment.encode()
-    return SOI + bytes([MARKER, COM]) + (len(text) + 2).to_bytes(2, "big") + text + jpeg[len(SOI) :]
-
-
-def comment_of(jpeg: bytes) -> str | None:
-    """Return the first comment of a JPEG that has one before its picture."""
-    at = len(SOI)
-    while jpeg.startswith(SOI) and at + 4 <= len(jpeg) and jpeg[at] == MARKER:
-        length = int.from_bytes(jpeg[at + 2 : at + 4], "big")
-        if jpeg[at + 1] == COM:
-            return jpeg[at + 4 : at + 2 + length].decode(errors="replace")
-        if jpeg[at + 1] == SOS:
-            return None
-        at += 2 + length
-    return None

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from secondlook import topics
 from secondlook.adapters.bus import Bus
 from secondlook.commands import options
-from secondlook.commands.alerts import Since
+from secondlook.commands.options import Since
 from secondlook.config import Mqtt
 from secondlook.errors import ConfigError, NotConnected
 from secondlook.messages import ForgetCommand, Forgotten

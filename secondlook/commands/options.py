@@ -3,9 +3,11 @@
 import asyncio
 import json
 import os
+import re
 import signal
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, fields
+from datetime import UTC, datetime, timedelta
 from functools import wraps
 from pathlib import Path
 from typing import Any, TypeVar
@@ -22,6 +24,31 @@ F = TypeVar("F", bound=Callable[..., Any])
 T = TypeVar("T")
 WHERE = "where.json"
 """In the folder of a running `secondlook up`: where its broker is."""
+
+UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+
+
+class Since(click.ParamType[datetime]):
+    """A time span such as `15m`, or a moment in RFC 3339."""
+
+    name = "since"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> datetime:
+        """Return the moment meant."""
+        if isinstance(value, datetime):
+            return value
+        text = str(value)
+        span = re.fullmatch(r"(\d{1,6})([smhd])", text)
+        if span:
+            return datetime.now(UTC) - timedelta(seconds=int(span[1]) * UNITS[span[2]])
+        try:
+            moment = datetime.fromisoformat(text)
+        except ValueError:
+            self.fail(f"{text!r}: write 90s, 15m, 2h or 2026-11-22T06:13:20Z", param, ctx)
+        return moment if moment.tzinfo else moment.astimezone()
+
 
 CONFIG = click.option(
     "--config",

@@ -15,7 +15,6 @@ from classifier_svc.desk import Desk, Judged
 from classifier_svc.inbox import Inbox, Received
 from classifier_svc.metrics import Metrics
 from classifier_svc.outbox import Outbox
-from classifier_svc.pictures import comment_of
 from classifier_svc.records import purge
 from classifier_svc.schema import MIGRATIONS
 from classifier_svc.snapshots import Snapshots
@@ -24,6 +23,7 @@ from secondlook.adapters.database import Database
 from secondlook.adapters.frames import FrameReader
 from secondlook.config import Config
 from secondlook.errors import DatabaseError
+from secondlook.jpeg import comment_of
 from secondlook.messages import Crop, Detected, Seen, TrackEnded
 from secondlook.service import Health
 from tests.classifier_svc.scene import START, box, look, ns

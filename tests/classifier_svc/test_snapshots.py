@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from classifier_svc.episodes import Changed
-from classifier_svc.pictures import comment_of
 from classifier_svc.snapshots import Snapshots
 from secondlook import config
 from secondlook.adapters.frames import FrameReader, FrameWriter
+from secondlook.jpeg import comment_of
 from tests.classifier_svc.scene import Scene, look
 
 BERLIN = ZoneInfo("Europe/Berlin")

@@ -9,8 +9,8 @@ import cv2
 import numpy as np
 import pytest
 
-from classifier_svc.pictures import comment_of
 from secondlook import topics
+from secondlook.jpeg import comment_of
 from secondlook.local.tritonserver import Server
 from tests.integration.broker_fixtures import Broker
 from tests.integration.classifier_rig import BLUE, GREEN, GREY, RED, WHITE, Rig, rigged

@@ -13,9 +13,9 @@ from rich.console import Console
 from secondlook import samples, topics
 from secondlook.cli import main
 from secondlook.commands import doctor, options
-from secondlook.commands.alerts import Since
 from secondlook.commands.board import Board, Rate
 from secondlook.commands.lines import json_line
+from secondlook.commands.options import Since
 from secondlook.errors import EXIT_CONFIG, ConfigError, InstallError
 from secondlook.local import folders, stack
 
