@@ -4,39 +4,48 @@ from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from pydantic import JsonValue
 from rich.console import Group
 from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from secondlook.commands.counted import Counted
 from secondlook.commands.lines import OUTCOMES, alert_line, verdict_line
-from secondlook.messages import Alert, Verdict, moment_of
+from secondlook.messages import Alert, FrameRef, Stats, Verdict, moment_of
 
 RATE_OVER_S = 5.0
 LAST = 10
-"""Verdicts and alerts that stay in view."""
+"""Verdicts and alerts that stay in view, at least."""
+ROOM = 12
+"""Lines of the view that are no such lines, with one camera."""
 SERVICES = ("producers", "detector", "triton", "classifier")
 
 
 @dataclass
 class Rate:
-    """How many in the last seconds."""
+    """How many in the last seconds, and how long each took."""
 
-    _times: deque[float] = field(default_factory=deque)
+    _seen: deque[tuple[float, float]] = field(default_factory=deque)
 
-    def count(self, now_s: float) -> None:
+    def count(self, now_s: float, delay_ms: float = 0.0) -> None:
         """Count one."""
-        self._times.append(now_s)
+        self._seen.append((now_s, delay_ms))
         self._forget(now_s)
 
     def per_second(self, now_s: float) -> float:
-        """Return the mean of the last seconds."""
+        """Return how many there were per second."""
         self._forget(now_s)
-        return len(self._times) / RATE_OVER_S
+        return len(self._seen) / RATE_OVER_S
+
+    def delay_ms(self, now_s: float) -> float | None:
+        """Return the mean delay; None if there was none."""
+        self._forget(now_s)
+        return sum(delay for _, delay in self._seen) / len(self._seen) if self._seen else None
 
     def _forget(self, now_s: float) -> None:
-        while self._times and self._times[0] <= now_s - RATE_OVER_S:
-            self._times.popleft()
+        while self._seen and self._seen[0][0] <= now_s - RATE_OVER_S:
+            self._seen.popleft()
 
 
 @dataclass
@@ -44,6 +53,7 @@ class Watched:
     """One camera."""
 
     status: str = "unknown"
+    armed: bool = True
     frames: Rate = field(default_factory=Rate)
     looks: Rate = field(default_factory=Rate)
     last: Verdict | None = None
@@ -58,7 +68,8 @@ class Board:
 
     cameras: dict[str, Watched] = field(default_factory=dict)
     services: dict[str, str] = field(default_factory=lambda: dict.fromkeys(SERVICES, "unknown"))
-    lines: deque[Text] = field(default_factory=lambda: deque(maxlen=LAST))
+    lines: deque[Text] = field(default_factory=lambda: deque(maxlen=500))
+    counted: Counted = field(default_factory=Counted)
 
     def camera(self, name: str) -> Watched:
         """Return what is known of a camera."""
@@ -74,16 +85,34 @@ class Board:
         kind = "camera" if "camera" in levels else "service"
         return None if before == status else Text(f"{kind} {name}: {status}")
 
+    def saw_setting(self, levels: Mapping[str, str], value: JsonValue) -> Text | None:
+        """Note a value in force; return a line if a camera was armed or disarmed."""
+        if levels["key"] != "armed" or not isinstance(value, bool):
+            return None
+        camera = self.camera(levels["camera"])
+        before, camera.armed = camera.armed, value
+        said = f"camera {levels['camera']}: {'armed' if value else 'disarmed'}"
+        return None if before == value else Text(said)
+
     def saw_state(self, camera: str, label: str, state: str) -> None:
         """Note whether an episode is open."""
         labels = self.camera(camera).on
         labels.add(label) if state == "ON" else labels.discard(label)
 
+    def saw_frame(self, frame: FrameRef, received_ns: int, now_s: float) -> None:
+        """Note a frame."""
+        delay_ms = max(0, received_ns - frame.captured_ns) / 1e6
+        self.camera(frame.camera).frames.count(now_s, delay_ms)
+
+    def saw_stats(self, stats: Stats) -> None:
+        """Note what a service counts."""
+        self.counted.take(stats)
+
     def saw_verdict(self, verdict: Verdict, now_s: float) -> Text:
         """Note a look; return its line."""
         camera = self.camera(verdict.camera)
         camera.last = verdict
-        camera.looks.count(now_s)
+        camera.looks.count(now_s, verdict.latency_ms.decided)
         return self._line(verdict_line(verdict, _clock(verdict.frame.id)))
 
     def saw_alert(self, alert: Alert) -> Text:
@@ -95,15 +124,28 @@ class Board:
         self.lines.append(line)
         return line
 
-    def render(self, now_s: float, where: str, connected: bool) -> Group:
-        """Return the whole view."""
-        table = Table("camera", "status", "frames/s", "looks/s", "last look", "open", "alerts")
+    def render(self, now_s: float, where: str, height: int = 0, *, connected: bool) -> Group:
+        """Return the whole view.
+
+        Args:
+            now_s: A clock that only goes forward.
+            where: The broker's address.
+            height: Lines of the terminal; more of it means more looks and alerts.
+            connected: Whether the broker is there.
+        """
+        table = Table(
+            *("camera", "status", "frames", "dropped", "looks", "last look", "open", "alerts")
+        )
         for name, camera in sorted(self.cameras.items()):
+            dropped = self.counted.dropped(name)
             table.add_row(
                 name,
-                _status(camera.status),
-                f"{camera.frames.per_second(now_s):.1f}",
-                f"{camera.looks.per_second(now_s):.1f}",
+                _status(camera.status) + Text("" if camera.armed else ", disarmed", style="yellow"),
+                _rate(camera.frames, now_s),
+                Text(
+                    "…" if dropped is None else f"{dropped:.1f}/s", style="red" if dropped else ""
+                ),
+                _rate(camera.looks, now_s),
                 _last(camera.last),
                 Text(", ".join(sorted(camera.on)), style="bold red"),
                 str(camera.alerts),
@@ -112,8 +154,17 @@ class Board:
             Text.assemble(f"{name} ", _status(status)) for name, status in self.services.items()
         )
         broker = Text.assemble(f"broker {where} ", _status("online" if connected else "offline"))
-        lines = Group(*self.lines) if self.lines else Text("no look yet", style="dim")
+        shown = list(self.lines)[-max(LAST, height - ROOM - len(self.cameras)) :]
+        lines = Group(*shown) if shown else Text("no look yet", style="dim")
+        for line in shown:
+            line.no_wrap, line.overflow = True, "ellipsis"
         return Group(broker, services, table, Panel(lines, title="last looks and alerts"))
+
+
+def _rate(rate: Rate, now_s: float) -> str:
+    delay_ms = rate.delay_ms(now_s)
+    after = "" if delay_ms is None else f", {delay_ms:.0f} ms"
+    return f"{rate.per_second(now_s):.1f}/s{after}"
 
 
 def _status(status: str) -> Text:

@@ -10,13 +10,12 @@ from prometheus_client.parser import text_string_to_metric_families
 from rich.console import Console
 from rich.table import Table
 
+from secondlook.commands.counted import ON_PURPOSE
 from secondlook.local.truth import Judgement
 from secondlook.local.watching import Run
 
 LOSSES = ("dropped", "overwritten", "shed", "expired")
 """Words in the names of counters that count what was lost on the way."""
-ON_PURPOSE = ("paced", "motion")
-"""Causes that are settings: the source gives more than `fps`, or nothing moved."""
 
 
 async def dropped(metrics: Mapping[str, str]) -> Counter[str]:

@@ -15,6 +15,7 @@ import pytest
 from secondlook import samples, topics
 from secondlook.adapters.bus import Bus
 from secondlook.config import Mqtt
+from secondlook.jpeg import with_comment
 from secondlook.messages import Alert, ReplayEnd
 from tests.integration.broker_fixtures import Broker, running
 
@@ -166,6 +167,47 @@ async def test_watch_into_a_pipe_prints_plain_lines(broker: Broker) -> None:
     assert "service classifier: online" in out
     assert "look   confirmed" in out
     assert "ALERT new" in out
+
+
+async def test_watch_prints_json_and_saves_pictures(broker: Broker, tmp_path: Path) -> None:
+    (verdict,) = samples.SAMPLES[topics.VERDICTS.pattern]
+    picture = with_comment(samples.TINY_JPEG, f"{ALERT.id}.0")
+    process = await secondlook(
+        "watch", *at(broker), "--seconds", "4", "--json", "--save", str(tmp_path / "pictures")
+    )
+    async with Classifier(broker.mqtt(), []) as classifier:
+        done = asyncio.create_task(finished(process))
+        while not done.done():
+            await classifier.bus.publish(topics.SNAPSHOTS, picture, camera="front_door")
+            await classifier.bus.publish(topics.PICTURES, picture, camera="front_door", kind="crop")
+            await classifier.bus.publish(topics.VERDICTS, verdict, camera="front_door")
+            await classifier.alert(ALERT)
+            await asyncio.sleep(0.2)
+        code, out, _ = await done
+
+    assert code == 0
+    said = {line["topic"]: line for line in map(json.loads, out.splitlines())}
+    assert said["status/classifier"]["message"] == "online"
+    assert said["alerts/front_door/small_gun"]["message"]["id"] == ALERT.id
+    assert said["verdicts/front_door"]["retained"] is False
+    names = {path.name for path in (tmp_path / "pictures").iterdir()}
+    assert names == {f"{ALERT.id}.0.jpg", f"{ALERT.id}.0.crop.jpg"}
+
+
+async def test_watch_ends_when_nobody_reads_it(broker: Broker) -> None:
+    command = f"{sys.executable} -m secondlook.cli watch {' '.join(at(broker))} --json | head -n 1"
+    process = await asyncio.create_subprocess_shell(
+        command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+    )
+    async with Classifier(broker.mqtt(), []) as classifier:
+        done = asyncio.create_task(finished(process))
+        while not done.done():
+            await classifier.alert(ALERT)
+            await asyncio.sleep(0.2)
+        _, out, err = await done
+
+    assert json.loads(out)
+    assert "Traceback" not in err
 
 
 async def test_check_says_what_is_wrong_with_each_part(broker: Broker, tmp_path: Path) -> None:

@@ -16,8 +16,11 @@ from secondlook.commands import doctor, options
 from secondlook.commands.board import Board, Rate
 from secondlook.commands.lines import json_line
 from secondlook.commands.options import Since
+from secondlook.commands.saving import Saver
 from secondlook.errors import EXIT_CONFIG, ConfigError, InstallError
+from secondlook.jpeg import with_comment
 from secondlook.local import folders, stack
+from secondlook.messages import Stats
 
 (VERDICT,) = samples.SAMPLES[topics.VERDICTS.pattern]
 COMMANDS = ["demo", "up", "check", "watch", "alerts", "test-alert", "model", "doctor", "schema"]
@@ -220,13 +223,75 @@ def test_the_board_shows_cameras_services_looks_and_alerts() -> None:
     board.saw_state("front_door", "small_gun", "ON")
     board.saw_verdict(VERDICT, 1.0)
     board.saw_alert(samples.ALERT)
-    console = Console(width=140, record=True, file=io.StringIO())
 
-    console.print(board.render(1.0, "127.0.0.1:1883", connected=True))
+    text = drawn(board)
 
-    text = console.export_text()
     for word in ("front_door", "online", "offline", "small_gun", "0.97", "127.0.0.1:1883", "ALERT"):
         assert word in text, word
+
+
+def drawn(board: Board, now_s: float = 1.0, height: int = 0) -> str:
+    console = Console(width=140, record=True, file=io.StringIO())
+    console.print(board.render(now_s, "127.0.0.1:1883", height, connected=True))
+    return console.export_text()
+
+
+def test_the_board_shows_rates_delays_and_what_is_lost() -> None:
+    board = Board()
+    for number in range(10):
+        board.saw_frame(samples.FRAME, samples.FRAME.captured_ns + 12_000_000, number / 5)
+    board.saw_verdict(VERDICT, 1.5)
+    for seconds, lost in ((0, 0.0), (10, 25.0)):
+        key = "detector_frames_dropped_total{camera=front_door,cause=overwritten}"
+        at = samples.CAPTURED + timedelta(seconds=seconds)
+        board.saw_stats(Stats(service="detector", version="1", at=at, counters={key: lost}))
+
+    text = drawn(board, 2.0)
+
+    for words in ("2.0/s, 12 ms", "0.2/s, 64 ms", "2.5/s"):
+        assert words in text, words
+
+
+def test_the_board_says_which_camera_is_disarmed() -> None:
+    board = Board()
+    levels = {"camera": "front_door", "key": "armed"}
+    assert board.saw_setting(levels, value=True) is None
+    assert str(board.saw_setting(levels, value=False)) == "camera front_door: disarmed"
+    assert board.saw_setting(levels, value=False) is None
+    assert "disarmed" in drawn(board)
+    assert str(board.saw_setting(levels, value=True)) == "camera front_door: armed"
+    board.saw_setting({"camera": "front_door", "key": "cooldown_s"}, 3)
+    assert "disarmed" not in drawn(board)
+
+
+def test_a_higher_terminal_shows_more_lines() -> None:
+    board = Board()
+    for _ in range(60):
+        board.saw_alert(samples.ALERT)
+    assert drawn(board).count("ALERT") == 10
+    assert drawn(board, height=50).count("ALERT") == 37
+    assert len(drawn(board, height=50).splitlines()) <= 50
+
+
+def test_pictures_are_saved_under_their_ids_and_nowhere_else(tmp_path: Path) -> None:
+    saver = Saver(tmp_path / "pictures")
+    name = "front_door-01m80y6fxk8e5t7w9x0y1z2a3b.0"
+    saved = saver.save(with_comment(samples.TINY_JPEG, name))
+    assert saved == tmp_path / "pictures" / f"{name}.jpg"
+    assert saved.stat().st_mode & 0o077 == 0
+    crop = saver.save(with_comment(samples.TINY_JPEG, name), "crop")
+    assert crop is not None
+    assert crop.name == f"{name}.crop.jpg"
+    for bad in ("../../etc/passwd", "", "/x", "a/b", "x" * 100):
+        assert saver.save(with_comment(samples.TINY_JPEG, bad)) is None
+    assert saver.save(b"") is None
+    assert len(list((tmp_path / "pictures").iterdir())) == 2
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    result = call("watch", "--broker", "127.0.0.1:9", "--save", str(tmp_path / "file" / "x"))
+    assert (result.exit_code, "--save" in result.stderr) == (1, True)
 
 
 def test_an_ended_episode_is_no_longer_open_on_the_board() -> None:
