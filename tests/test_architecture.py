@@ -15,6 +15,7 @@ PURE = (
     ),
     *(f"secondlook/local/{name}.py" for name in ("truth", "watching")),
     "secondlook/evaluation/record.py",
+    *(f"secondlook/commands/{name}.py" for name in ("counted", "diagnosis", "told")),
     *(f"producers/{name}.py" for name in ("motion", "pacing")),
     *(f"detector_svc/{name}.py" for name in ("letterbox", "yolo", "tracks", "looks")),
     *(f"classifier_svc/{name}.py" for name in ("preprocess", "verdict", "episodes", "alerts")),

@@ -1,15 +1,18 @@
-"""`secondlook doctor`: what this machine has, what it lacks, and what to do about it."""
+"""`secondlook doctor`: how the running system is, what this machine lacks, and what to do."""
 
 import importlib.metadata
+import json
 import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict
 from pathlib import Path
 
 import click
 from rich.console import Console
 
-from secondlook.commands import doctor_service, options
+from secondlook.commands import doctor_service, doctor_system, options
+from secondlook.commands.diagnosis import diagnose
 from secondlook.commands.finding import Finding
 from secondlook.config_file import load
 from secondlook.errors import SecondLookError
@@ -19,40 +22,93 @@ from secondlook.local.folders import SHM, free_mb, state_home
 from secondlook.local.probes import is_free
 from secondlook.local.stack import SERVICES, model_repository
 
-MARKS = {"ok": "[green]ok[/]     ", "lacking": "[yellow]lacking[/]", "missing": "[red]missing[/]"}
+MARKS = {
+    "ok": "[green]ok[/]     ",
+    "note": "[yellow]note[/]   ",
+    "lacking": "[yellow]lacking[/]",
+    "missing": "[red]missing[/]",
+    "wrong": "[bold red]wrong[/]  ",
+}
 SHM_MB = 256
 DISK_MB = 2000
 USUAL_PORTS = {1883: "MQTT", 8001: "Triton", 9101: "metrics", 9102: "metrics", 9103: "metrics"}
 
 
 @click.command(name="doctor")
+@options.to_broker
+@click.option("--machine", is_flag=True, help="Look at this machine alone, not at what runs.")
 @click.option(
     "--service",
     type=click.Choice(list(SERVICES)),
     envvar="SECONDLOOK_SERVICE",
     help="Look at what this service needs here, by its configuration; its container says which.",
 )
-@options.CONFIG
-def command(*, service: str | None, config_path: Path) -> None:
-    """Say what is missing on this machine and what to do.
+@click.option(
+    "--json", "as_json", is_flag=True, help="One finding per line: verdict, what, advice."
+)
+def command(
+    *,
+    config_path: Path,
+    broker: str | None,
+    root: str,
+    login: options.Login,
+    machine: bool,
+    service: str | None,
+    as_json: bool,
+) -> None:
+    """Say how the running system is, or what this machine lacks to run it.
 
-    Exit status 1 if something is missing without which it does not work.
+    With a config.yaml here, with --config or --broker it listens to the running system for up to
+    23 seconds and says in sentences what is right, what is wrong and what to do. Where none
+    answers, or with --machine, it looks at what this machine has to run one.
 
     \b
-      secondlook doctor                                  for `secondlook up`
+      ok        needs nothing
+      note      worth knowing: a disarmed camera, a slow one, a blind time
+      wrong     it does not do what it is for; the line below says what to do
+      lacking   of this machine: works less well
+      missing   of this machine: does not work without
+
+    \b
+      secondlook doctor                                  the system of config.yaml, or the machine
+      secondlook doctor --broker 192.0.2.5               any other system
       docker compose exec detector secondlook doctor     in the container of a service
+
+    Exit status: 0 if nothing is wrong or missing, else 1.
     """
     console = Console(soft_wrap=True, highlight=False)
-    wanted = LOOKS_OF[service] if service else LOOKS
-    findings = [finding for look in wanted for finding in look()]
-    if service is not None:
-        findings += doctor_service.looks(service, load(config_path))
+    if broker is None and service is not None:
+        findings = [*_looked(LOOKS_OF[service]), *doctor_service.looks(service, load(config_path))]
+    elif machine or (broker is None and not config_path.exists()):
+        findings = _looked(LOOKS)
+    else:
+        mqtt = options.broker_of(config_path, broker, root, login)
+        cameras = load(config_path).cameras if config_path.exists() and broker is None else {}
+        patient = Console(stderr=True, quiet=as_json)
+        facts = options.run(doctor_system.listen_to(mqtt, patient))
+        if facts is None:
+            return
+        findings = list(diagnose(facts, cameras))
+        if not facts.connected and broker is None:
+            findings += _looked(LOOKS)
     for finding in findings:
-        console.print(f"{MARKS[finding.verdict]}  {finding.what}")
-        if finding.advice:
-            console.print(f"         -> {finding.advice}", markup=False)
-    if any(finding.verdict == "missing" for finding in findings):
+        _say(console, finding, as_json)
+    if any(finding.verdict in ("missing", "wrong") for finding in findings):
         raise SystemExit(1)
+
+
+def _looked(looks: Iterable[Callable[[], Iterator[Finding]]]) -> list[Finding]:
+    return [finding for look in looks for finding in look()]
+
+
+def _say(console: Console, finding: Finding, as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps(asdict(finding), ensure_ascii=False))
+        return
+    console.print(MARKS[finding.verdict], end="  ")
+    console.print(finding.what, markup=False)
+    if finding.advice:
+        console.print(f"         -> {finding.advice}", markup=False)
 
 
 def _python() -> Iterator[Finding]:

@@ -64,13 +64,17 @@ def alert_line(alert: Alert, when: str) -> Text:
         "late" if alert.late else "",
         "a test" if alert.test else "",
     ]
+    rule = alert.decision
+    why = f"{rule.rule}: {rule.confirmed} confirmed, {rule.rejected} rejected, "
+    why += f"{rule.uncertain} uncertain"
+    if alert.duration_s is not None:
+        why = f"after {alert.duration_s:.1f} s"
     return Text.assemble(
         (f"{when:>9}  ", "dim"),
         f"{alert.camera:<12} ",
         ("ALERT ", "bold red"),
         (f"{alert.event:<10}", style),
         (f"{alert.label:<10} {alert.score:.2f}", "bold"),
-        f"   {alert.decision.rule}: {alert.decision.confirmed} confirmed, "
-        f"{alert.decision.rejected} rejected, {alert.decision.uncertain} uncertain",
+        f"   {why}",
         (f"  ({', '.join(filter(None, marks))})" if any(marks) else "", "yellow"),
     )

@@ -57,7 +57,7 @@ async def try_broker(mqtt: Mqtt, report: Report) -> None:
     async def note() -> None:
         connected.set()
 
-    with _warnings_of("secondlook.adapters.bus") as warnings:
+    with warnings_of("secondlook.adapters.bus") as warnings:
         async with Bus(mqtt, service=f"check-{time.time_ns():x}") as bus:
             bus.on_connect(note)
             with contextlib.suppress(TimeoutError):
@@ -72,7 +72,7 @@ async def try_broker(mqtt: Mqtt, report: Report) -> None:
 
 
 @contextlib.contextmanager
-def _warnings_of(module: str) -> Iterator[list[str]]:
+def warnings_of(module: str) -> Iterator[list[str]]:
     """Collect what a module warns of instead of printing it."""
     said: list[str] = []
     handler = logging.Handler(logging.WARNING)

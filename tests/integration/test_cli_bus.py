@@ -7,6 +7,7 @@ import asyncio
 import json
 import sys
 from collections.abc import AsyncIterator, Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Self
 
@@ -16,7 +17,7 @@ from secondlook import samples, topics
 from secondlook.adapters.bus import Bus
 from secondlook.config import Mqtt
 from secondlook.jpeg import with_comment
-from secondlook.messages import Alert, ReplayEnd
+from secondlook.messages import Alert, ReplayEnd, Stats
 from tests.integration.broker_fixtures import Broker, running
 
 pytestmark = pytest.mark.integration
@@ -242,3 +243,44 @@ async def test_check_without_a_broker_names_it(tmp_path: Path) -> None:
 
     assert code == 1
     assert "no broker at 127.0.0.1:9" in out
+
+
+async def test_the_doctor_tells_what_is_wrong_with_a_running_system(broker: Broker) -> None:
+    async with Classifier(broker.mqtt(), []) as classifier:
+        bus = classifier.bus
+        await bus.publish(topics.CAMERA_STATUS, "offline", camera="front_door")
+        await bus.publish(topics.CONFIG, False, camera="front_door", key="armed")
+        await bus.publish(topics.STATUS, "online", service="producers")
+        process = await secondlook("doctor", *at(broker), "--json")
+        done = asyncio.create_task(finished(process))
+        second = 0
+        while not done.done():
+            for service in ("producers", "classifier"):
+                at_ = samples.CAPTURED + timedelta(seconds=second)
+                counters = {"bus_connected": 1.0}
+                stats = Stats(service=service, version="1", at=at_, counters=counters)
+                await bus.publish(topics.STATS, stats, service=service)
+            second += 10
+            await asyncio.sleep(0.5)
+        code, out, err = await done
+
+    assert code == 1, err
+    found = {line["what"]: line["verdict"] for line in map(json.loads, out.splitlines())}
+    assert found == {
+        f"the broker at 127.0.0.1:{broker.port} answers": "ok",
+        "online: producers, classifier (version 1)": "ok",
+        "nothing is looked at: the detector is offline": "wrong",
+        "Triton does not answer the detector: nothing is looked at": "wrong",
+        "camera front_door is offline: it is not watched": "wrong",
+    }
+
+
+async def test_the_doctor_without_a_broker_looks_at_the_machine(tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").write_text("cameras: {a: {source: 'synthetic:'}}\nmqtt: {port: 9}\n")
+    process = await secondlook("doctor", cwd=tmp_path)
+
+    code, out, _ = await finished(process)
+
+    assert code == 1
+    assert out.splitlines()[0].startswith("wrong    no broker at 127.0.0.1:9")
+    assert "Python 3." in out

@@ -247,9 +247,14 @@ async def test_parts_end_with_a_killed_up(up: Up, folder: Path) -> None:
 
 async def test_other_programs_find_the_broker(up: Up, folder: Path) -> None:
     mqtt = await up.mqtt()
+    await up.says("Watching")
     path = next((folder / "state").rglob("where.json"))
 
     assert json.loads(await asyncio.to_thread(path.read_text))["port"] == mqtt.port
+    _, said = await run(folder, "doctor")
+    # What a busy machine loses depends on it.
+    assert "online: producers, detector, triton, classifier" in said, said
+    assert "camera yard: online, " in said, said
     assert await up.end() == 0
 
 

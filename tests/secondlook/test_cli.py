@@ -14,6 +14,7 @@ from secondlook import samples, topics
 from secondlook.cli import main
 from secondlook.commands import doctor, options
 from secondlook.commands.board import Board, Rate
+from secondlook.commands.finding import Finding
 from secondlook.commands.lines import json_line
 from secondlook.commands.options import Since
 from secondlook.commands.saving import Saver
@@ -170,11 +171,11 @@ def test_any_other_since_is_refused_with_examples() -> None:
 def test_the_doctor_says_what_to_do_and_fails_only_for_what_is_needed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def lacking() -> Iterator[doctor.Finding]:
-        yield doctor.Finding("lacking", "no mosquitto", "apt-get install mosquitto")
+    def lacking() -> Iterator[Finding]:
+        yield Finding("lacking", "no mosquitto", "apt-get install mosquitto")
 
-    def missing() -> Iterator[doctor.Finding]:
-        yield doctor.Finding("missing", "no Triton", "needs Python 3.11")
+    def missing() -> Iterator[Finding]:
+        yield Finding("missing", "no Triton", "needs Python 3.11")
 
     monkeypatch.setattr(doctor, "LOOKS", (lacking,))
     assert call("doctor").exit_code == 0
