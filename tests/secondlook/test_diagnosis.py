@@ -163,7 +163,7 @@ def test_a_disarmed_camera_and_an_open_episode_are_worth_knowing() -> None:
 )
 def test_work_that_is_not_done_is_wrong(growth: dict[str, float], line: str) -> None:
     facts = healthy()
-    stats(facts, "classifier", bus_connected=1, **growth)
+    stats(facts, "classifier", growth)
     assert said(facts) == [line]
 
 
