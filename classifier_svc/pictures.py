@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from secondlook.errors import Unreadable
-from secondlook.jpeg import MARKER, SOI, with_comment
+from secondlook.jpeg import jpeg_size, with_comment
 from secondlook.messages import Box
 
 Image = NDArray[np.uint8]
@@ -21,8 +21,6 @@ QUALITIES = (85, 75, 65, 50)
 LEAST_WIDTH = 80
 COMMENT_BYTES = 4
 """A comment's own marker and length."""
-_STANDALONE = {0x01, *range(0xD0, 0xD8)}
-_SIZES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,35 +32,6 @@ class Pictures:
     """The cut-out without drawing; empty: there is none; None: not wanted."""
     clean: bytes | None = None
     """The frame without drawing, else the cut-out; likewise."""
-
-
-def jpeg_size(jpeg: bytes) -> tuple[int, int]:
-    """Return (width, height) as a JPEG's header states them, without decoding it.
-
-    Marker segments are those of ITU-T T.81, annex B.
-
-    Raises:
-        Unreadable: It is no JPEG, or has no frame header.
-    """
-    if not jpeg.startswith(SOI):
-        raise Unreadable("not a JPEG")
-    at = 2
-    while at + 4 <= len(jpeg):
-        if jpeg[at] != MARKER:
-            break
-        marker = jpeg[at + 1]
-        if marker == MARKER:
-            at += 1
-            continue
-        if marker in _STANDALONE:
-            at += 2
-            continue
-        length = int.from_bytes(jpeg[at + 2 : at + 4], "big")
-        if marker in _SIZES and at + 9 <= len(jpeg):
-            height = int.from_bytes(jpeg[at + 5 : at + 7], "big")
-            return int.from_bytes(jpeg[at + 7 : at + 9], "big"), height
-        at += 2 + length
-    raise Unreadable("a JPEG without a frame header")
 
 
 def read_crop(jpeg: bytes, region: Box | None = None) -> Image:

@@ -157,7 +157,13 @@ class Requests:
 
         def work(db: Connection) -> int:
             count, clearing = forget(db, camera, first, end)
-            said = Forgotten(forgotten=count, at=moment_of(now_ns), request=command.request)
+            said = Forgotten(
+                forgotten=count,
+                at=moment_of(now_ns),
+                request=command.request,
+                id=command.id,
+                before=command.before,
+            )
             answer = outgoing(
                 topics.CONFIG, said.model_dump(mode="json"), camera=camera, key="forget"
             )

@@ -1,16 +1,16 @@
 """Which broker user may read and write what, from the topic table. Pure: text out, no files."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from secondlook.topics import ALL, FEEDBACK, SET, STATUS, Topic
+from secondlook.topics import ALL, FEEDBACK, FRAMES, SET, STATUS, Topic
 
 SERVICES = ("producers", "detector", "classifier")
 HEALTH = "broker/health"
 """A topic of its own, outside our root: a probe publishes there and hears itself."""
-COMMANDS = (SET, FEEDBACK)
-"""What changes how the system behaves: not for everyone who may read its alerts."""
+REFUSED: Mapping[str, tuple[Topic[Any], ...]] = {"consumer": (SET, FEEDBACK), "page": (SET,)}
+"""What changes how the system behaves is not for everyone who may read its alerts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +26,7 @@ USERS = (
     User("detector", "the service that asks the first model"),
     User("classifier", "the service that asks the second model and writes the alerts"),
     User("homeassistant", "Home Assistant: reads alerts, gives commands and feedback"),
+    User("page", "the status page: reads what consumers read, asks for a replay, gives feedback"),
     User("consumer", "a program of yours: reads alerts and asks for a replay, commands nothing"),
     User("operator", "you at the terminal: reads everything, gives commands and feedback"),
     User("health", "the broker's own health check: hears itself on one topic and nothing else"),
@@ -73,9 +74,10 @@ def _of_topic(user: str, topic: Topic[Any], root: str) -> Iterator[tuple[str, st
         yield from _of_service(user, topic, root)
         return
     everything = user == "operator"
-    if everything or "consumers" in topic.readers:
+    # The page shows frames: it hears which there are, and reads them where it may.
+    if everything or "consumers" in topic.readers or (user == "page" and topic is FRAMES):
         yield "read", topic.filter(root)
-    if "consumers" in topic.writers and (user != "consumer" or topic not in COMMANDS):
+    if "consumers" in topic.writers and topic not in REFUSED.get(user, ()):
         yield "write", topic.filter(root)
 
 

@@ -47,6 +47,8 @@ def _known_timezone(name: str) -> str:
     return name
 
 
+HostName = Annotated[str, Field(pattern=r"^[A-Za-z0-9.:_-]{1,253}$")]
+"""A name or an address, without a port."""
 Source = Annotated[SecretStr, AfterValidator(_known_scheme)]
 """Secret, because an RTSP address may carry a password."""
 LocalPath = Annotated[Path, AfterValidator(Path.expanduser)]
@@ -332,13 +334,35 @@ class Metrics(Section):
     """Port of the detector."""
     classifier: Port | None = 9103
     """Port of the classifier."""
+    page: Port | None = 9104
+    """Port of the status page's own health; the page itself is at `page.port`."""
 
     @model_validator(mode="after")
     def _ports_differ(self) -> Self:
-        ports = [p for p in (self.producers, self.detector, self.classifier) if p]
+        ports = [p for p in (self.producers, self.detector, self.classifier, self.page) if p]
         if len(set(ports)) != len(ports):
             raise ValueError("each service needs a port of its own")
         return self
+
+
+class Page(Section):
+    """A web page with cameras, alerts and health. Whoever may open it sees your cameras."""
+
+    enabled: bool = True
+    """`secondlook up` serves it too; `secondlook page` serves it in any case."""
+    bind: str = "127.0.0.1"
+    """The address to listen on. It asks for no password: leave it on loopback, or put a proxy
+    with a login and TLS before it."""
+    port: Port = 8090
+    """Its port; `secondlook up` takes another where this one is taken, and says so."""
+    hosts: list[HostName] = []
+    """Names and addresses under which browsers may ask for it, besides localhost and `bind`."""
+    feedback: bool = False
+    """Show two buttons with each alert that say what it really was."""
+    max_viewers: Annotated[int, Field(ge=1, le=1000)] = 8
+    """Browsers that may look at the same time."""
+    client: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,40}$")] = "page"
+    """Ends its client id and names it on `replay`; each page on a broker needs its own."""
 
 
 class Retention(Section):
@@ -418,6 +442,7 @@ class Config(Section):
     alerts: Alerts = Alerts()
     snapshots: Snapshots = Snapshots()
     metrics: Metrics = Metrics()
+    page: Page = Page()
     review: Review = Review()
     retention: Retention = Retention()
     log: Log = Log()

@@ -39,6 +39,7 @@ EXAMPLES: Mapping[tuple[str, str], str] = {
     ("Mqtt", "username"): "secondlook",
     ("Mqtt", "password"): "!file /run/secrets/mqtt_password",
     ("Detector", "labels"): "[person]",
+    ("Page", "hosts"): "[pi.lan, 192.0.2.7]",
     ("Log", "levels"): "{producers.sources: debug}",
     ("Alerts", "confirm_score"): "{small_gun: 0.8, big_gun: 0.7}",
 }

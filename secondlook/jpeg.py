@@ -1,7 +1,40 @@
-"""The comment of a JPEG, in which a snapshot carries its id. No I/O, and decodes no picture."""
+"""What stands in the head of a JPEG: its size and its comment. Decodes nothing. Pure."""
+
+from secondlook.errors import Unreadable
 
 SOI = b"\xff\xd8"
 MARKER, COM, SOS = 0xFF, 0xFE, 0xDA
+_STANDALONE = {0x01, *range(0xD0, 0xD8)}
+_SIZES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
+
+
+def jpeg_size(jpeg: bytes) -> tuple[int, int]:
+    """Return (width, height) as a JPEG's header states them, without decoding it.
+
+    Marker segments are those of ITU-T T.81, annex B.
+
+    Raises:
+        Unreadable: It is no JPEG, or has no frame header.
+    """
+    if not jpeg.startswith(SOI):
+        raise Unreadable("not a JPEG")
+    at = 2
+    while at + 4 <= len(jpeg):
+        if jpeg[at] != MARKER:
+            break
+        marker = jpeg[at + 1]
+        if marker == MARKER:
+            at += 1
+            continue
+        if marker in _STANDALONE:
+            at += 2
+            continue
+        length = int.from_bytes(jpeg[at + 2 : at + 4], "big")
+        if marker in _SIZES and at + 9 <= len(jpeg):
+            height = int.from_bytes(jpeg[at + 5 : at + 7], "big")
+            return int.from_bytes(jpeg[at + 7 : at + 9], "big"), height
+        at += 2 + length
+    raise Unreadable("a JPEG without a frame header")
 
 
 def with_comment(jpeg: bytes, comment: str) -> bytes:

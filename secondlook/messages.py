@@ -492,6 +492,10 @@ class Forgotten(Message):
     """Alerts."""
     at: Time
     request: str
+    id: AlertId | None = None
+    """As asked: this alert …"""
+    before: Time | None = None
+    """… or those begun before; neither: all."""
 
 
 class Feedback(Message):

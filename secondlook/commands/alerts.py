@@ -9,8 +9,8 @@ from rich.console import Console
 
 from secondlook import topics
 from secondlook.adapters.bus import Bus
+from secondlook.adapters.following import Follower
 from secondlook.commands import alerts_past, options
-from secondlook.commands.following import Follower
 from secondlook.commands.lines import alert_line, show
 from secondlook.commands.options import Since
 from secondlook.config import Mqtt

@@ -155,9 +155,12 @@ async def _demo(wish: Wish, folder: Path, session: Session, verbose: bool) -> Ju
         async with Bus(stack.mqtt, service="demo") as bus:
             listeners = _listen(bus, session)
             try:
+                if wish.config.page.enabled:
+                    stack.start_page()
                 await start_all(stack, wish, console, last=["producers"])
                 where = f"{stack.mqtt.host}:{stack.mqtt.port}"
-                console.print(f"  look in from outside: secondlook watch --broker {where}\n")
+                console.print(f"  look in from outside: secondlook watch --broker {where}")
+                console.print(f"  or in a browser: {stack.page}\n" if stack.page else "")
                 await _play(stack, session)
             except asyncio.CancelledError:
                 # Ctrl-C is how a webcam demo ends: what was seen is still worth a table.

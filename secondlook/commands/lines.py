@@ -14,6 +14,7 @@ COLOURS = {
     "producers": "cyan",
     "detector": "yellow",
     "classifier": "green",
+    "page": "bright_black",
 }
 OUTCOMES = {"confirmed": "bold red", "rejected": "green", "uncertain": "yellow"}
 

@@ -51,6 +51,9 @@ def command(
       secondlook check --embedded      is everything right? saves a picture of each camera
       secondlook up                    start watching
       secondlook alerts                in another terminal: the alerts as they come
+
+    A web page with cameras, alerts and health is served too, for this machine: its address is
+    printed. `page:` in the configuration turns it off, or lets others in.
     """
     config = load(config_path, overrides)
     wish = Wish(
@@ -75,7 +78,15 @@ async def _up(wish: Wish, console: Console) -> None:
 
     with held(folder_of(wish.config_path)) as folder:
         async with running(wish, folder, say) as stack:
-            where = {"host": stack.mqtt.host, "port": stack.mqtt.port}
+            if wish.config.page.enabled:
+                stack.start_page()
+            where = {
+                "host": stack.mqtt.host,
+                "port": stack.mqtt.port,
+                "frames": str(stack.frames),
+                "page": stack.page,
+                "own_broker": wish.own_broker,
+            }
             (folder / options.WHERE).write_text(json.dumps(where), encoding="utf-8")
             _introduce(stack, wish.config, wish, console)
             await start_all(stack, wish, console, patient=True)
@@ -89,6 +100,7 @@ def _introduce(stack: Stack, config: Config, wish: Wish, console: Console) -> No
     lines = [
         f"{count(config.cameras, 'camera')}: {', '.join(config.cameras)}",
         f"broker: {host}:{port} ({owner})",
+        f"page: {stack.page}" if stack.page else "page: off",
         f"Triton: {stack.triton.url} ({'its own' if wish.own_triton else 'the configured one'})",
         "alerts: secondlook alerts   or, with any MQTT client:",
         f"        mosquitto_sub -h {host} -p {port} -t '{root}/alerts/#' -v",

@@ -7,6 +7,7 @@ import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 
 from secondlook.config import Config, Mqtt, TritonServer
@@ -14,7 +15,7 @@ from secondlook.errors import InstallError
 from secondlook.local import tritonserver
 from secondlook.local.broker import broker_name, broker_part
 from secondlook.local.folders import for_frames, free_mb
-from secondlook.local.probes import LOOPBACK, free_port, says_ok
+from secondlook.local.probes import LOOPBACK, answers, free_port, says_ok
 from secondlook.local.supervisor import Part, Say, Supervisor
 
 SERVICES = {
@@ -23,6 +24,9 @@ SERVICES = {
     "producers": "producers",
 }
 """What each service is called, and the module that is started."""
+PAGE = "page"
+"""The status page, which nothing waits for."""
+PAGE_NEEDS = ("starlette", "uvicorn")
 OWN_MODELS = Path(__file__).resolve().parents[2] / "model_repository"
 NO_GPU = ("CudaDriverHelper has not been initialized",)
 READY_S = 60.0
@@ -83,7 +87,8 @@ class Stack:
     def __init__(self, wish: Wish, folder: Path, frames: Path, supervisor: Supervisor) -> None:
         self._wish = wish
         self._folder = folder
-        self._frames = frames
+        self.frames = frames
+        """The frame store."""
         self.supervisor = supervisor
         self._taken: set[int] = set()
         self.metrics: dict[str, str] = {}
@@ -92,6 +97,8 @@ class Stack:
         """Where the broker is."""
         self.triton: TritonServer = wish.config.triton
         """Where Triton is."""
+        self.page: str | None = None
+        """Address of the status page, once it is started."""
         if wish.own_broker:
             port = self._port(self.mqtt.port)
             self.mqtt = self.mqtt.model_copy(update={"host": LOOPBACK, "port": port, "tls": None})
@@ -141,20 +148,38 @@ class Stack:
     def start_service(self, name: str, config_path: Path | None = None) -> None:
         """Start one of the three services, with the wish's configuration or another."""
         port = self._port(getattr(self._wish.config.metrics, name))
-        overrides = [*self._wish.overrides, *self._settings(), f"metrics.{name}={port}"]
-        argv = [sys.executable, "-m", SERVICES[name], "--config"]
-        argv.append(str(config_path or self._wish.config_path))
-        for override in overrides:
-            argv += ["--set", override]
+        argv = self._command(SERVICES[name], [f"metrics.{name}={port}"], config_path)
         bind = self._wish.config.metrics.bind
         host = LOOPBACK if bind in ANY_ADDRESS else bind
         self.metrics[name] = f"http://{host}:{port}/metrics"
         ready: Callable[[], Awaitable[bool]] = partial(says_ok, port, "/readyz", host)
         self.supervisor.start(Part(name, argv, ready))
 
+    def start_page(self) -> None:
+        """Start the status page, where its libraries are installed."""
+        if any(find_spec(library) is None for library in PAGE_NEEDS):
+            return
+        settings = self._wish.config.page
+        port = self._port(settings.port)
+        own = [f"page.port={port}", f"metrics.page={self._port(self._wish.config.metrics.page)}"]
+        host = LOOPBACK if settings.bind in ANY_ADDRESS else settings.bind
+        ready: Callable[[], Awaitable[bool]] = partial(answers, port, host)
+        argv = self._command("secondlook.page", own)
+        self.supervisor.start(Part(PAGE, argv, ready, needed=False))
+        self.page = f"http://{f'[{host}]' if ':' in host else host}:{port}/"
+
+    def _command(
+        self, module: str, settings: list[str], config_path: Path | None = None
+    ) -> list[str]:
+        argv = [sys.executable, "-m", module, "--config"]
+        argv.append(str(config_path or self._wish.config_path))
+        for override in (*self._wish.overrides, *self._settings(), *settings):
+            argv += ["--set", override]
+        return argv
+
     def _settings(self) -> list[str]:
         settings = [
-            f"frames.directory={self._frames}",
+            f"frames.directory={self.frames}",
             f"frames.max_mb={self.frames_mb}",
         ]
         if self._wish.own_broker:
@@ -167,7 +192,7 @@ class Stack:
     def frames_mb(self) -> int:
         """Room for frames: as configured, or less where this machine has less."""
         return max(
-            1, min(self._wish.config.frames.max_mb, int(free_mb(self._frames) * FRAMES_ROOM))
+            1, min(self._wish.config.frames.max_mb, int(free_mb(self.frames) * FRAMES_ROOM))
         )
 
 

@@ -46,6 +46,8 @@ class Part:
     """Between SIGTERM and SIGKILL."""
     carries: bool = False
     """Others depend on it, so it ends after them."""
+    needed: bool = True
+    """Where it cannot run at all, the rest is not worth running either."""
     harmless: Sequence[str] = ()
     """Complaints of other people's programs that would only frighten; not relayed."""
 
@@ -120,6 +122,9 @@ class Supervisor:
         while True:
             began = loop.time()
             code = await self._run(part, lines)
+            if code in EXITS_FOR_GOOD and not part.needed:
+                self._say(part.name, "cannot run; the rest goes on without it")
+                return
             if code in EXITS_FOR_GOOD:
                 if not self.failed.done():
                     self.failed.set_result(PartFailed(self._with_lines(part.name, "cannot run")))

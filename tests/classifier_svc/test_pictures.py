@@ -3,9 +3,9 @@ import numpy as np
 import pytest
 
 from classifier_svc.drawing import shrunk
-from classifier_svc.pictures import encode, jpeg_size, read_crop
+from classifier_svc.pictures import encode, read_crop
 from secondlook.errors import Unreadable
-from secondlook.jpeg import comment_of, with_comment
+from secondlook.jpeg import comment_of, jpeg_size, with_comment
 
 SMOOTH = cv2.GaussianBlur(
     np.random.default_rng(3).integers(0, 256, (90, 160, 3), dtype=np.uint8), (15, 15), 0

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from classifier_svc.pictures import MAX_PIXELS, jpeg_size, read_crop
+from classifier_svc.pictures import MAX_PIXELS, read_crop
 from classifier_svc.preprocess import decode as read_scores
 from classifier_svc.verdict import judge
 from detector_svc.crops import region_of, whole_box
@@ -38,7 +38,7 @@ from secondlook.errors import (
     ModelMismatch,
     Unreadable,
 )
-from secondlook.jpeg import comment_of
+from secondlook.jpeg import comment_of, jpeg_size
 from secondlook.messages import Crop, FrameRef, Replay
 from secondlook.model_spec import ModelParameters, ModelSpec, Tensor
 

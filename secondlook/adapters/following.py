@@ -32,7 +32,8 @@ class Follower:
         self._since = since
         self._live = bus.subscribe(topics.ALERTS)
         self._replayed = bus.subscribe(topics.REPLAYED, client=client)
-        self._status = bus.subscribe(topics.STATUS, service="classifier")
+        # Of every service: who follows may hear the others too, and a topic is heard in one way.
+        self._status = bus.subscribe(topics.STATUS)
         self._alerts: asyncio.Queue[Alert] = asyncio.Queue(10_000)
         self._wanted = asyncio.Event()
         self._ended = asyncio.Event()
@@ -83,7 +84,7 @@ class Follower:
 
     async def _hear_status(self) -> None:
         async for delivery in self._status:
-            if delivery.message == "online":
+            if delivery.message == "online" and delivery.levels["service"] == "classifier":
                 # It died before it could answer what was asked: no need to wait any longer.
                 self._wanted.set()
                 self._ended.set()

@@ -1,0 +1,1 @@
+"""The status page: what the messages say, shown in a browser."""
