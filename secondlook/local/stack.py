@@ -191,9 +191,7 @@ class Stack:
     @property
     def frames_mb(self) -> int:
         """Room for frames: as configured, or less where this machine has less."""
-        return max(
-            1, min(self._wish.config.frames.max_mb, int(free_mb(self.frames) * FRAMES_ROOM))
-        )
+        return max(1, min(self._wish.config.frames.max_mb, int(free_mb(self.frames) * FRAMES_ROOM)))
 
 
 @contextlib.asynccontextmanager

@@ -48,7 +48,7 @@ async def serve(config: Config, context: Context) -> None:
                 token=token,
                 max_viewers=settings.max_viewers,
             )
-            group.create_task(hearing.hear(bus, fold, context, settings.client), name="hear")
+            group.create_task(hearing.hear(bus, fold, context, config), name="hear")
             group.create_task(server.answer(app.asgi, sock, app.end), name="answer")
             log.info("the page is at %s", server.address(settings.bind, settings.port))
 

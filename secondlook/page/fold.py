@@ -66,6 +66,7 @@ class Fold:
         self._since_s = now_s
         self._was_connected = False
         self._monotonic_s = 0.0
+        self._today = ""
         self.entries.put("about", "page", about)
         self._show_broker()
         for name in SERVICES:
@@ -191,9 +192,14 @@ class Fold:
         """Return the frames of each camera."""
         return {name: camera.frames for name, camera in self._cameras.items()}
 
-    def tick(self, monotonic_s: float) -> None:
-        """Let time pass; at least once a second."""
-        self._monotonic_s = monotonic_s
+    def tick(self, monotonic_s: float, today: str) -> None:
+        """Let time pass; at least once a second.
+
+        Args:
+            monotonic_s: The clock of the frames.
+            today: The date that the counters count, such as `2026-11-22`.
+        """
+        self._monotonic_s, self._today = monotonic_s, today
         self._show_cameras()
 
     # How it is shown.
@@ -218,13 +224,14 @@ class Fold:
             on = sorted(label for label, is_on in camera.states.items() if is_on)
             why = self._why_unwatched(camera, services)
             seen.append(Seen(name, why, on))
+            today = camera.today
             view: View = {
                 "online": camera.online,
                 "unwatched": why,
                 "on": list(on),
                 "armed": camera.armed,
                 "rate": round(camera.frames.rate(self._monotonic_s), 1),
-                "today": camera.today,
+                "today": today if today and today["date"] == self._today else None,
                 "picture": self.album.newest(name),
             }
             self.entries.put("cameras", name, view)

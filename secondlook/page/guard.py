@@ -6,6 +6,7 @@ and browsers say with `Sec-Fetch-Site` when another site asks.
 """
 
 import asyncio
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from http import HTTPStatus
 
@@ -17,6 +18,10 @@ SEND_S = 20.0
 """A browser that takes no byte for so long is given up."""
 LOOPBACK_NAMES = ("localhost", "127.0.0.1", "::1")
 ANY_ADDRESS = ("0.0.0.0", "::")  # noqa: S104 - only compared with
+_HOST = re.compile(
+    r"\[(?P<v6>[0-9a-f:.]+)\](:\d*)?|(?P<bare>[0-9a-f.]*:[0-9a-f]*:[0-9a-f:.]*)|(?P<name>[^:/@#\[\]]+)(:\d*)?"
+)
+"""`[::1]:80`, `::1` (as people write it), `name:80`."""
 HEADERS: Mapping[str, str] = {
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; "
@@ -42,13 +47,12 @@ def allowed_names(bind: str, hosts: Iterable[str]) -> frozenset[str]:
 
 
 def host_name(host: str) -> str:
-    """Return the name in a Host header: lower case, without port, brackets and final dot."""
-    host = host.strip().lower()
-    if host.startswith("["):
-        return host[1:].partition("]")[0]
-    if host.count(":") == 1:
-        host = host.partition(":")[0]
-    return host.removesuffix(".")
+    """Return the name in a Host header: lower case, without port, brackets and final dot.
+
+    What is no host is the empty name, under which nothing answers.
+    """
+    found = _HOST.fullmatch(host.strip().lower())
+    return (found["v6"] or found["bare"] or found["name"]).removesuffix(".") if found else ""
 
 
 def refusal(method: str, path: str, headers: Headers, names: frozenset[str]) -> str | None:

@@ -5,11 +5,13 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
+from zoneinfo import ZoneInfo
 
 from secondlook import topics
 from secondlook.adapters.bus import Bus
 from secondlook.adapters.following import Follower
 from secondlook.adapters.subscriptions import Delivery, Subscription
+from secondlook.config import Config
 from secondlook.errors import NotConnected
 from secondlook.messages import Feedback
 from secondlook.page.fold import Fold
@@ -24,7 +26,7 @@ TELL_S = 5.0
 """In which the broker takes feedback."""
 
 
-async def hear(bus: Bus, fold: Fold, context: Context, client: str) -> None:
+async def hear(bus: Bus, fold: Fold, context: Context, config: Config) -> None:
     """Keep the fold up to date until cancelled."""
 
     def status(delivery: Delivery[topics.OnlineOffline]) -> None:
@@ -55,8 +57,8 @@ async def hear(bus: Bus, fold: Fold, context: Context, client: str) -> None:
             bus.subscribe(topics.CONFIG),
             lambda d: fold.setting(d.levels["camera"], d.levels["key"], d.message),
         ),
-        _follow(bus, fold, client),
-        _tick(bus, fold, context),
+        _follow(bus, fold, config.page.client),
+        _tick(bus, fold, context, ZoneInfo(config.timezone)),
     )
     async with asyncio.TaskGroup() as group:
         for each in work:
@@ -74,12 +76,12 @@ async def _follow(bus: Bus, fold: Fold, client: str) -> None:
             fold.alert(alert)
 
 
-async def _tick(bus: Bus, fold: Fold, context: Context) -> None:
+async def _tick(bus: Bus, fold: Fold, context: Context, zone: ZoneInfo) -> None:
     while True:
         connected = bus.connected
         context.health.set("broker", ok=connected, why="" if connected else "not connected")
         fold.broker(connected=connected, now_s=time.time())
-        fold.tick(time.monotonic())
+        fold.tick(time.monotonic(), f"{datetime.now(zone):%Y-%m-%d}")
         await asyncio.sleep(TICK_S)
 
 

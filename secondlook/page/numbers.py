@@ -12,9 +12,10 @@ WORK: Mapping[str, tuple[str, str]] = {
 }
 """The counter of what a service is for, and the unit of its rate."""
 WAITING: Mapping[str, tuple[str, str]] = {
-    "classifier": ("classifier_crops_waiting", "crops wait"),
-    "detector": ("detector_tracks_open", "tracks"),
+    "classifier": ("classifier_crops_waiting", "crops waiting"),
+    "detector": ("detector_tracks_open", "tracks open"),
 }
+"""What a service has in hand."""
 TROUBLES: Mapping[str, str] = {
     "bus_unreadable": "messages that could not be read",
     "bus_dropped_in": "messages that came too fast",
@@ -59,7 +60,7 @@ def digest(stats: Stats, before: Stats | None) -> Digest:
         said += [f"{rate:.1f} {unit}"] if rate is not None else []
     if stats.service in WAITING:
         name, what = WAITING[stats.service]
-        said += [f"{totals[name]:.0f} {what}"] if totals.get(name) else []
+        said += [f"{what}: {totals[name]:.0f}"] if totals.get(name) else []
     found = {what: totals.get(name, 0.0) for name, what in TROUBLES.items()}
     troubles = [f"{what}: {times:.0f}" for what, times in found.items() if times]
     return Digest(", ".join(said), troubles)

@@ -41,7 +41,7 @@ def summarise(cameras: Sequence[Seen], connected: bool) -> list[Line]:
     """
     if not connected:
         return [Line("wrong", "No broker: what you see is old. Trying again until it answers.")]
-    lines = [Line("alert", f"{', '.join(c.on)} at {c.name}") for c in cameras if c.on]
+    lines = [Line("alert", f"Alert: {', '.join(c.on)} at {c.name}") for c in cameras if c.on]
     reasons: dict[str, list[str]] = {}
     for camera in cameras:
         if camera.unwatched:

@@ -55,6 +55,7 @@ def alert_view(alert: Alert, *, picture: bool, truth: str | None) -> View:
         "reason": alert.reason,
         "late": alert.late,
         "test": alert.test,
+        "box": box_view(alert.box, alert.frame),
         "detector": {
             "model": alert.detector.model,
             "label": alert.detector.label,

@@ -116,6 +116,9 @@ function showPicture(card, alert) {
     image.dataset.url = url;
     image.src = url;
   }
+  // What alerted stays in view where the picture does not fit its place.
+  const [left, top, width, height] = alert.box;
+  image.style.objectPosition = `${(left + width / 2) * 100}% ${(top + height / 2) * 100}%`;
 }
 
 function enlarge(card) {

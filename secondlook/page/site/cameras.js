@@ -38,20 +38,20 @@ export function showCameras(state) {
     say(on, camera.on.join(", "));
     show(card.querySelector(".armed"), !camera.armed);
     card.classList.toggle("alarm", camera.on.length > 0);
-    say(card.querySelector(".today"), today(camera));
+    say(card.querySelector(".today"), today(camera.today));
+    say(card.querySelector(".rate"), `${camera.rate.toFixed(1)} frames/s`);
     live.get(name).last = camera.picture;
     showCaption(card, live.get(name));
   });
   for (const name of live.keys()) if (!(name in (state.cameras ?? {}))) live.delete(name);
 }
 
-function today(camera) {
-  const rate = `${camera.rate.toFixed(1)} frames/s`;
-  if (camera.today === null) return rate;
-  const { alerts, rejections, unverified, looks } = camera.today;
+function today(counted) {
+  if (counted === null) return "Nothing counted yet today";
+  const { alerts, rejections, unverified, looks } = counted;
   const parts = [`${alerts} ${alerts === 1 ? "alert" : "alerts"}`, `${rejections} rejected`, `${looks} looks`];
   if (unverified > 0) parts.push(`${unverified} unverified`);
-  return `Today ${parts.join(", ")} · ${rate}`;
+  return `Today ${parts.join(", ")}`;
 }
 
 function begin(name) {
@@ -164,6 +164,7 @@ function showBoxesOf(view) {
     const [left, top, width, height] = look.box;
     box.dataset.outcome = look.outcome;
     box.classList.toggle("low", top < 0.12);
+    box.classList.toggle("far", left + width > 0.75);
     Object.assign(box.style, {
       left: `${left * 100}%`,
       top: `${top * 100}%`,
