@@ -27,6 +27,11 @@ PURE = (
     ),
     "secondlook/review_set.py",
     "classifier_svc/review.py",
+    *(
+        f"secondlook/page/{name}.py"
+        for name in ("album", "entries", "fold", "framing", "numbers", "summary", "views")
+    ),
+    "secondlook/jpeg.py",
 )
 OUTSIDE_WORLD = {
     *("paho", "tritonclient", "sqlite3", "socket", "ssl", "select", "selectors", "asyncio"),
@@ -152,6 +157,18 @@ def test_only_adapters_know_the_libraries_behind_them(library: str) -> None:
         for path in files("secondlook", *SERVICES)
         for name in imports(path)
         if is_below(name, {library}) and path.parent.name != "adapters"
+    }
+
+    assert outside == set()
+
+
+@pytest.mark.parametrize("library", ["starlette", "uvicorn"])
+def test_only_the_page_knows_the_libraries_of_the_web(library: str) -> None:
+    outside = {
+        str(path.relative_to(ROOT))
+        for path in files("secondlook", *SERVICES)
+        for name in imports(path)
+        if is_below(name, {library}) and path.parent.name != "page"
     }
 
     assert outside == set()

@@ -8,6 +8,7 @@ import time
 import cv2
 
 from secondlook.adapters.bus import Bus
+from secondlook.adapters.frames import FrameReader
 from secondlook.config import Config
 from secondlook.errors import EXIT_CONFIG
 from secondlook.service import VERSION, Context, launch, watch_bus
@@ -36,8 +37,9 @@ async def serve(config: Config, context: Context) -> None:
         token = feedback.new_token() if settings.feedback else None
         about: View = {"version": VERSION, "token": token}
         fold = Fold(config.cameras, about, time.time())
-        directory = config.frames.directory
-        live = {name: Live(name, directory, frames) for name, frames in fold.frames().items()}
+        store = config.frames.directory
+        reader = FrameReader(store)
+        live = {name: Live(reader, store / name, each) for name, each in fold.frames().items()}
         async with Bus(config.mqtt, service=settings.client) as bus, asyncio.TaskGroup() as group:
             watch_bus(bus, context)
             app = App(

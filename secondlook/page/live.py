@@ -43,14 +43,14 @@ class Live:
     """The live picture of one camera.
 
     Args:
-        camera: Its name.
-        directory: The frame store.
+        reader: Reads the frame store.
+        folder: The camera's own in it.
         frames: Which frames there are.
     """
 
-    def __init__(self, camera: str, directory: Path, frames: Frames) -> None:
-        self._folder = directory / camera
-        self._reader = FrameReader(directory)
+    def __init__(self, reader: FrameReader, folder: Path, frames: Frames) -> None:
+        self._reader = reader
+        self._folder = folder
         self._frames = frames
         self._lock = asyncio.Lock()
         self._last: Picture | None = None

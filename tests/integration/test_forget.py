@@ -121,6 +121,22 @@ async def test_one_alert_is_deleted_by_its_id(rig: Rig) -> None:
     assert (await secondlook(rig, second))[1] == "Deleted: 0 alerts of yard.\n"
 
 
+async def test_the_answer_says_what_was_asked_so_that_others_can_forget_it_too(rig: Rig) -> None:
+    answers = rig.bus.subscribe(topics.CONFIG, camera="yard", key="forget")
+    alert = await an_episode(rig, "1")
+    before = "2026-11-22T06:13:20.000Z"
+
+    for asked in ({"id": alert}, {"before": before}, {}):
+        await rig.command("forget", asked)
+        async with asyncio.timeout(20):
+            answer = (await answers.batch(1))[0].message
+        assert isinstance(answer, dict)
+        assert {key: answer[key] for key in ("id", "before")} == {
+            "id": None,
+            "before": None,
+        } | asked
+
+
 async def test_a_request_that_means_nothing_deletes_nothing(rig: Rig) -> None:
     alert = await an_episode(rig, "1")
     rubbish: list[Any] = [[], "x", 7, None, {"id": "../x"}, {"before": "soon"}]

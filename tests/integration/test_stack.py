@@ -6,8 +6,10 @@ import os
 import re
 import signal
 import sys
+import urllib.request
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,7 +18,6 @@ from secondlook.adapters.bus import Bus
 from secondlook.adapters.subscriptions import Subscription
 from secondlook.config import Mqtt
 from secondlook.local.broker import mosquitto
-from secondlook.local.folders import SHM
 from tests.integration.stack_models import write_repository
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
@@ -81,6 +82,9 @@ class Up:
     async def mqtt(self) -> Mqtt:
         return Mqtt(port=int((await self.says(r"broker: 127\.0\.0\.1:(\d+)"))[1]))
 
+    async def page(self) -> str:
+        return (await self.says(r"page: (http://127\.0\.0\.1:\d+/)"))[1]
+
     async def pid_of(self, program: str) -> int:
         """Return the process that runs a Python module or a program of that name."""
         async with asyncio.timeout(30):
@@ -106,20 +110,25 @@ class Up:
 def folder(tmp_path: Path) -> Path:
     (tmp_path / "config.yaml").write_text(
         "cameras:\n  yard:\n    source: 'synthetic:?width=640&height=360'\n    fps: 5\n"
-        "mqtt: {port: 18931}\nmetrics: {producers: 19131, detector: 19132, classifier: 19133}\n"
+        "mqtt: {port: 18931}\n"
+        "metrics: {producers: 19131, detector: 19132, classifier: 19133, page: 19134}\n"
     )
     write_repository(tmp_path / "models")
     return tmp_path
 
 
-@pytest.fixture
-async def up(folder: Path) -> AsyncIterator[Up]:
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "secondlook.cli", "up", "--models", "models"),
+async def started(folder: Path, *arguments: str) -> asyncio.subprocess.Process:
+    return await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "secondlook.cli", *arguments),
         cwd=folder,
         stderr=asyncio.subprocess.PIPE,
         env={**os.environ, "XDG_STATE_HOME": str(folder / "state")},
     )
+
+
+@pytest.fixture
+async def up(folder: Path) -> AsyncIterator[Up]:
+    process = await started(folder, "up", "--models", "models")
     up = Up(process)
     yield up
     if process.returncode is None:
@@ -174,6 +183,7 @@ async def test_up_alerts_survives_deaths_and_ends_cleanly(up: Up, folder: Path) 
 
         code, said = await run(folder, "test-alert")
         assert (code, said[:30]) == (0, "The test alert of yard arrived")
+        await the_page_shows(await up.page(), first.id)
 
         for module, service in (
             ("classifier_svc", "classifier"),
@@ -191,12 +201,33 @@ async def test_up_alerts_survives_deaths_and_ends_cleanly(up: Up, folder: Path) 
         assert code == 0, said
 
     children = processes_below(up.process.pid)
-    frames = list(SHM.glob("secondlook-frames-*/yard"))
-    assert len(children) >= 5
-    assert frames
+    where = json.loads(next((folder / "state").rglob("where.json")).read_text())
+    frames = Path(where["frames"]) / "yard"
+    assert len(children) >= 6
+    assert frames.exists()
     assert await up.end() == 0
     assert {pid for pid in children if alive(pid)} == set()
-    assert not any(path.exists() for path in frames)
+    assert not frames.exists()
+
+
+async def the_page_shows(url: str, alert: str) -> None:
+    """Find an alert of the real pipeline, its picture and the live one, as a browser would."""
+
+    def shown() -> dict[str, Any]:
+        with urllib.request.urlopen(f"{url}events", timeout=60) as events:  # noqa: S310 - loopback
+            events.readline()
+            patch = json.loads(events.readline()[6:])["patch"]
+        return dict(patch.get("alerts", {}).get(alert, {}))
+
+    def jpeg(path: str) -> bool:
+        with urllib.request.urlopen(f"{url}{path}", timeout=60) as picture:  # noqa: S310 - loopback
+            return bool(picture.read(2) == b"\xff\xd8")
+
+    async with asyncio.timeout(60):
+        while not (found := await asyncio.to_thread(shown)).get("picture"):  # noqa: ASYNC110 - polls another process
+            await asyncio.sleep(0.5)
+    assert await asyncio.to_thread(jpeg, f"pictures/{found['picture']}.jpg")
+    assert await asyncio.to_thread(jpeg, "cameras/yard/live.jpg")
 
 
 async def a_look_is_judged(mqtt: Mqtt) -> None:
@@ -255,6 +286,31 @@ async def test_other_programs_find_the_broker(up: Up, folder: Path) -> None:
     # What a busy machine loses depends on it.
     assert "online: producers, detector, triton, classifier" in said, said
     assert "camera yard: online, " in said, said
+    assert await up.end() == 0
+
+
+async def test_the_page_command_says_where_the_page_is(up: Up, folder: Path) -> None:
+    address = await up.page()
+    await up.says("starting the broker")
+
+    assert await run(folder, "page") == (0, f"{address}\n")
+    assert await up.end() == 0
+
+
+async def test_up_without_a_page_serves_none_and_the_command_does(folder: Path) -> None:
+    with (folder / "config.yaml").open("a") as more:
+        more.write("page: {enabled: false, port: 18932}\n")
+    up = Up(await started(folder, "up", "--models", "models"))
+    await up.says("page: off")
+    await up.says("Watching")
+
+    page = Up(await started(folder, "page"))
+    await page.says(r"the page is at http://127\.0\.0\.1:18932/")
+    async with Bus(await up.mqtt(), service="test") as bus, asyncio.timeout(60):
+        alert = (await bus.subscribe(topics.LAST).batch(1))[0].message
+    await the_page_shows("http://127.0.0.1:18932/", alert.id)
+
+    assert await page.end() == 0
     assert await up.end() == 0
 
 

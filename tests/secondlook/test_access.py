@@ -25,6 +25,14 @@ def test_a_consumer_only_asks_for_a_replay() -> None:
     assert may("consumer", "write") == {"home/replay"}
 
 
+def test_the_page_asks_for_a_replay_gives_feedback_and_commands_nothing() -> None:
+    assert may("page", "write") == {"home/replay", "home/feedback"}
+
+
+def test_the_page_reads_what_consumers_read_and_which_frames_there_are() -> None:
+    assert may("page", "read") == may("consumer", "read") | {"home/frames/+"}
+
+
 def test_home_assistant_gives_commands_and_feedback() -> None:
     assert {"home/set/+/+", "home/feedback"} <= may("homeassistant", "write")
 

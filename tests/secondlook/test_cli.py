@@ -24,7 +24,18 @@ from secondlook.local import folders, stack
 from secondlook.messages import Stats
 
 (VERDICT,) = samples.SAMPLES[topics.VERDICTS.pattern]
-COMMANDS = ["demo", "up", "check", "watch", "alerts", "test-alert", "model", "doctor", "schema"]
+COMMANDS = [
+    "demo",
+    "up",
+    "check",
+    "watch",
+    "page",
+    "alerts",
+    "test-alert",
+    "model",
+    "doctor",
+    "schema",
+]
 
 
 def call(*arguments: str) -> Result:

@@ -117,15 +117,17 @@ async function setPicture(view, url) {
 /** Show the last alert's picture where there is no live one. */
 function showLast(view) {
   const url = view.last === null ? null : `pictures/${encodeURIComponent(view.last)}.jpg`;
-  if (url !== null && url !== view.url) setPicture(view, url).catch(() => {});
-  if (url === null) {
-    show(view.card.querySelector("img"), false);
-    show(view.card.querySelector(".none"), true);
-    say(view.card.querySelector(".none"), view.why || "No picture.");
-    view.url = null;
-  }
+  if (url === null) showNone(view);
+  else if (url !== view.url) setPicture(view, url).then(() => showCaption(view.card, view)).catch(() => showNone(view));
   showBoxesOf(view);
   showCaption(view.card, view);
+}
+
+function showNone(view) {
+  show(view.card.querySelector("img"), false);
+  show(view.card.querySelector(".none"), true);
+  say(view.card.querySelector(".none"), view.why || "No picture.");
+  view.url = null;
 }
 
 function capturedAt(frame) {

@@ -18,7 +18,10 @@ let lostSince = null;
 
 const shown = {
   about: showSummary,
-  broker: showSummary,
+  broker: () => {
+    showSummary();
+    showServices(state);
+  },
   services: () => showServices(state),
   cameras: () => showCameras(state),
   alerts: () => showAlerts(state),

@@ -182,6 +182,16 @@ async def test_a_wrong_configuration_is_not_tried_again(supervisor: Supervisor, 
     assert not any("again" in line for _, line in said.lines)
 
 
+async def test_the_rest_goes_on_without_a_part_that_is_not_needed(
+    supervisor: Supervisor, said: Said
+) -> None:
+    supervisor.start(part("one", "raise SystemExit(78)", needed=False))
+    await said.wait_for("the rest goes on without it")
+
+    assert not supervisor.failed.done()
+    assert supervisor.starts["one"] == 1
+
+
 async def test_a_part_that_is_not_ready_in_time_is_said_with_its_last_lines(
     supervisor: Supervisor, said: Said
 ) -> None:

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from secondlook.adapters.frames import FrameWriter
+from secondlook.adapters.frames import FrameReader, FrameWriter
 from secondlook.messages import FrameRef
 from secondlook.page import live as module
 from secondlook.page.framing import Frames
@@ -21,7 +21,7 @@ class Store:
 
     def __init__(self, folder: Path) -> None:
         self.frames = Frames()
-        self.live = Live(CAMERA, folder, self.frames)
+        self.live = Live(FrameReader(folder), folder / CAMERA, self.frames)
         self._writer = FrameWriter(folder, CAMERA, 100_000_000)
 
     def write(self, number: int, grey: int = 90) -> FrameRef:
@@ -128,7 +128,7 @@ async def test_a_store_elsewhere_is_said_to_be(tmp_path: Path) -> None:
     frames.came(frame(0), 0.0)
 
     with pytest.raises(NoPicture, match="cannot be read from here"):
-        await Live(CAMERA, tmp_path / "nowhere", frames).picture(None)
+        await Live(FrameReader(tmp_path), tmp_path / CAMERA, frames).picture(None)
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
