@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import JsonValue
 
 from classifier_svc.forgetting import ids_of
 from secondlook import topics
@@ -72,7 +73,8 @@ async def kept(rig: Rig) -> set[str]:
     async with Bus(rig.broker.mqtt(), service=f"newcomer-{time.time_ns():x}") as bus:
         kinds = (topics.LAST, topics.SNAPSHOTS, topics.PICTURES)
         hearing = [asyncio.create_task(hear(kind)) for kind in kinds]
-        states = bus.subscribe(topics.STATE)  # they come along with the others
+        await asyncio.sleep(0)  # they subscribe
+        states = bus.subscribe(topics.STATE)  # so these come after the others
         async with asyncio.timeout(20):
             await states.batch(1)
         await asyncio.sleep(0.3)
@@ -126,15 +128,14 @@ async def test_the_answer_says_what_was_asked_so_that_others_can_forget_it_too(r
     alert = await an_episode(rig, "1")
     before = "2026-11-22T06:13:20.000Z"
 
-    for asked in ({"id": alert}, {"before": before}, {}):
+    nothing = {"id": None, "before": None}
+    wishes: list[dict[str, JsonValue]] = [{"id": alert}, {"before": before}, {}]
+    for asked in wishes:
         await rig.command("forget", asked)
         async with asyncio.timeout(20):
             answer = (await answers.batch(1))[0].message
         assert isinstance(answer, dict)
-        assert {key: answer[key] for key in ("id", "before")} == {
-            "id": None,
-            "before": None,
-        } | asked
+        assert {key: answer[key] for key in nothing} == nothing | asked
 
 
 async def test_a_request_that_means_nothing_deletes_nothing(rig: Rig) -> None:

@@ -261,7 +261,7 @@ async def test_the_live_picture_shows_with_the_boxes_of_its_looks(
 ) -> None:
     name = await world.show(0)
     ref = frame(0, width=640, height=360)
-    boxed = {"box": {"x1": 160, "y1": 90, "x2": 320, "y2": 180}}
+    boxed: dict[str, Any] = {"box": {"x1": 160, "y1": 90, "x2": 320, "y2": 180}}
     facts = {"id": name, "width": 640, "height": 360, "captured_at": ref.captured_at}
     await world.say(topics.VERDICTS, verdict(ref, frame=facts, **boxed), camera=CAMERA)
 
