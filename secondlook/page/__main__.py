@@ -32,6 +32,7 @@ async def serve(config: Config, context: Context) -> None:
     """Build the page and serve it until cancelled."""
     # At most one picture a second: the models want the cores.
     cv2.setNumThreads(1)
+    context.health.expect("broker")
     settings = config.page
     with server.listening(settings.bind, settings.port) as sock:
         token = feedback.new_token() if settings.feedback else None

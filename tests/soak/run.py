@@ -184,7 +184,7 @@ async def _measure(
         with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # one has just died
             pids = processes(_parts(stack))
             result.processes.update(pids.values())
-            result.samples.append((at_s, sample(pids, stack._folder, stack._frames)))
+            result.samples.append((at_s, sample(pids, stack._folder, stack.frames)))
         if at_s - told_s >= TELL_EVERY_S:
             told_s = at_s
             tell(f"{at_s / 60:5.1f} min: {sum(map(len, result.news.values()))} new alerts")

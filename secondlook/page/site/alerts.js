@@ -11,6 +11,7 @@ const REASONS = {
   confirmed: "confirmed later",
   rejected: "rejected later",
   reopened: "seen again at the same place",
+  disarmed: "the camera was disarmed",
 };
 
 let token = null;
