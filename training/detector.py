@@ -8,6 +8,7 @@ and so are the weights that they make (model_repository/LICENSE.md).
 """
 
 import os
+import signal
 import sys
 from pathlib import Path
 from typing import Literal
@@ -128,6 +129,8 @@ def train(
 
 def run(command: click.Command) -> None:
     """Run a command; a mistake ends it with a sentence, a Ctrl-C with a word."""
+    # A `kill` as well: the tool has a session of its own and would train on.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         command(standalone_mode=False)
     except click.ClickException as error:

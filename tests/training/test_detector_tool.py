@@ -133,6 +133,38 @@ def test_a_ctrl_c_ends_the_tool_and_what_it_started(tool, tmp_path, monkeypatch)
         assert is_gone(pid)
 
 
+TRAINS = """
+import sys, time
+from pathlib import Path
+import click
+from training import detector, detector_tool
+folder = Path(sys.argv.pop())
+detector_tool._prepare = lambda _: folder / "launch.py"
+@click.command()
+def command():
+    asked = detector_tool.Request("yolov5", Path(sys.executable), folder, folder / "data.yaml")
+    detector_tool._run(asked, ["tool.train"], until=time.monotonic() + 60)
+detector.run(command)
+"""
+
+
+def test_a_kill_ends_the_tool_too(tmp_path) -> None:
+    (tmp_path / "launch.py").write_text(
+        f"import os, pathlib, time\npart = pathlib.Path({str(tmp_path / 'part')!r})\n"
+        "part.write_text(str(os.getpid()))\npart.rename(part.with_name('pid'))\ntime.sleep(60)\n"
+    )
+    command = [sys.executable, "-c", TRAINS, str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as training:
+        until = time.monotonic() + 60
+        while not (tmp_path / "pid").exists() and time.monotonic() < until:
+            time.sleep(0.05)
+        training.terminate()
+        said, _ = training.communicate(timeout=60)
+    assert training.returncode == 130
+    assert "--resume goes on" in said
+    assert is_gone(int((tmp_path / "pid").read_text()))
+
+
 def is_gone(pid: int) -> bool:
     until = time.monotonic() + 10
     while time.monotonic() < until:
