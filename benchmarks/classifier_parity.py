@@ -5,7 +5,7 @@ embedded Triton and compares with the scores that Keras gave (proof.npz). Prints
 difference of each; exits 1 if one is larger than 1e-4.
 
     python -m training.classifier export --out runs/classifier --crops crops
-    python benchmarks/classifier_parity.py runs/classifier
+    python -m benchmarks.classifier_parity runs/classifier
 
 A SavedModel is served with TensorFlow, which is installed for it (about 400 MB, once).
 """
