@@ -80,7 +80,7 @@ async def baseline(folder: Path, seed: int, seconds: float) -> Result:
     """Run without faults: what the models make of the scenes."""
     async with rigged(folder, next(scenes(seed))) as rig:
         await asyncio.sleep(seconds)
-        return await _result(rig, seed, [])
+        return await result_of(rig, seed, [])
 
 
 async def rounds(folder: Path, seed: int, number: int, tell: Tell) -> Result:
@@ -90,7 +90,7 @@ async def rounds(folder: Path, seed: int, number: int, tell: Tell) -> Result:
     async with rigged(folder, next(shown)) as rig:
         for fault in plan(seed, number):
             spans += [await _round(rig, fault, next(shown), tell)]
-        return await _result(rig, seed, spans)
+        return await result_of(rig, seed, spans)
 
 
 async def _round(rig: Rig, fault: Fault, seed: int, tell: Tell) -> tuple[int, int]:
@@ -107,7 +107,8 @@ async def _round(rig: Rig, fault: Fault, seed: int, tell: Tell) -> tuple[int, in
     return begin_ns, time.time_ns()
 
 
-async def _result(rig: Rig, seed: int, spans: list[tuple[int, int]]) -> Result:
+async def result_of(rig: Rig, seed: int, spans: list[tuple[int, int]]) -> Result:
+    """Wait until all has been told, and settle the books of a run with these rounds."""
     until_ns, spans_heard = time.time_ns(), rig.spans_heard()
     # What came last has still to be judged, and what is told only when it is over, to be told.
     await asyncio.sleep(12)

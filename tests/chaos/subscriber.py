@@ -1,6 +1,7 @@
 """A subscriber that may be killed: a persistent session, and every alert on disk before its ack.
 
-Run as a process: `python -m tests.chaos.subscriber PORT FILE`.
+Run as a process: `python -m tests.chaos.subscriber BROKER FILE`, where the broker is a port of this
+machine or a configuration that says how to enter it.
 """
 
 import asyncio
@@ -14,6 +15,7 @@ from pathlib import Path
 from secondlook import topics
 from secondlook.adapters.bus import Bus
 from secondlook.config import Mqtt
+from secondlook.config_file import load
 from secondlook.messages import Alert, Blind, Replay, moment_of
 
 ANSWER_S = 10.0
@@ -141,13 +143,14 @@ class Subscriber:
                 self._ended.set()
 
 
-async def main(port: int, path: Path) -> None:
+async def main(broker: str, path: Path) -> None:
     """Subscribe until killed."""
-    mqtt = Mqtt(port=port, client_prefix="chaos")
+    mqtt = Mqtt(port=int(broker)) if broker.isdecimal() else load(Path(broker)).mqtt
+    mqtt = mqtt.model_copy(update={"client_prefix": "chaos"})
     async with Bus(mqtt, service="subscriber", persistent=True) as bus:
         await Subscriber(bus, Store(path)).run()
 
 
 if __name__ == "__main__":
     with contextlib.suppress(KeyboardInterrupt):
-        asyncio.run(main(int(sys.argv[1]), Path(sys.argv[2])))
+        asyncio.run(main(sys.argv[1], Path(sys.argv[2])))

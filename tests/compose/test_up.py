@@ -1,0 +1,186 @@
+"""A fresh clone, `docker compose up`, and what can be seen from inside and from outside."""
+
+import contextlib
+import json
+import ssl
+import subprocess
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import paho.mqtt.client as paho
+import pytest
+from paho.mqtt.enums import CallbackAPIVersion
+
+from tests.compose.listening import access
+from tests.compose.project import SERVICES, Project, named, until
+
+pytestmark = [pytest.mark.long, pytest.mark.integration, pytest.mark.timeout(4000)]
+UP_S = 300.0
+OURS = ("producers", "detector", "classifier")
+KERNELS = ("proc", "sysfs", "devpts", "mqueue", "cgroup", "cgroup2")
+VOLUMES = {"/tmp", "/dev/shm", "/frames", "/secondlook/data", "/mosquitto/data", "/mosquitto/log"}  # noqa: S108 - volumes of containers
+MANAGED = {"/dev", "/proc/keys", "/proc/timer_list", "/proc/kcore", "/proc/latency_stats"} | {
+    f"/etc/{name}" for name in ("hosts", "hostname", "resolv.conf")
+}
+"""By the engine, and root's."""
+
+
+@pytest.fixture(scope="module")
+def up(clone: Project) -> Project:
+    clone.run("up", "--detach", "--wait", "--wait-timeout", str(int(UP_S)), timeout_s=UP_S + 60)
+    return clone
+
+
+@contextlib.contextmanager
+def entered(project: Project, user: str, folder: Path) -> Iterator[paho.Client]:
+    """Enter the broker from the host as a user."""
+    access(project, user, folder)
+    client = paho.Client(CallbackAPIVersion.VERSION2, protocol=paho.MQTTv5)
+    client.username_pw_set(user, (folder / user).read_text())
+    client.tls_set(str(folder / "ca.crt"), tls_version=ssl.PROTOCOL_TLS_CLIENT)
+    client.connect("localhost", int(project.environment["MQTT_PORT"]))
+    client.loop_start()
+    try:
+        yield client
+    finally:
+        client.disconnect()
+        client.loop_stop()
+
+
+def test_a_fresh_clone_becomes_healthy_without_a_file_edited(up: Project) -> None:
+    assert {service for service in SERVICES if up.healthy(service)} == set(SERVICES)
+    assert not (up.folder / ".env").exists()
+
+
+def test_an_alert_of_the_drawn_camera_reaches_a_program_on_the_host(
+    up: Project, tmp_path: Path
+) -> None:
+    heard: list[dict[str, object]] = []
+    with entered(up, "consumer", tmp_path) as consumer:
+        consumer.on_message = lambda _c, _u, message: heard.append(json.loads(message.payload))
+        consumer.subscribe("secondlook/alerts/#", qos=1)
+        until(lambda: heard, "an alert")
+    assert heard[0]["camera"] == "demo"
+    assert heard[0]["status"] == "confirmed"
+
+
+def test_the_command_line_in_its_container_shows_an_alert(up: Project) -> None:
+    argv = ["run", "--rm", "-T", "tools", "test-alert", "--camera", "demo"]
+    assert "demo" in up.run(*argv).stdout
+
+
+def test_a_consumer_cannot_publish_an_alert(up: Project, tmp_path: Path) -> None:
+    false = "secondlook/alerts/demo/forged"
+    heard: list[str] = []
+    with entered(up, "operator", tmp_path) as operator, entered(up, "consumer", tmp_path) as forger:
+        ready = threading.Event()
+        operator.on_subscribe = lambda *_: ready.set()
+        operator.on_message = lambda _c, _u, message: heard.append(message.topic)
+        operator.subscribe([("secondlook/alerts/#", 1), ("secondlook/replay", 1)])
+        assert ready.wait(30)
+        forger.publish(false, b"{}", qos=1).wait_for_publish(30)
+        forger.publish("secondlook/replay", b"{}", qos=1).wait_for_publish(30)
+        until(lambda: "secondlook/replay" in heard, "what a consumer may say")
+    assert false not in heard
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_container_is_nobody_special_and_writes_nowhere_but_in_its_volumes(
+    up: Project, service: str
+) -> None:
+    status = up.shell(service, "cat /proc/self/status")
+    fields = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
+    assert fields["Uid"].split() == fields["Gid"].split() == ["10001"] * 4
+    assert {fields[name] for name in fields if name.startswith("Cap")} == {"0" * 16}
+    assert fields["NoNewPrivs"] == "1"
+    assert "Read-only" in up.exec(service, "touch", "/here", check=False)
+    mounts = [line.split() for line in up.shell(service, "cat /proc/mounts").splitlines()]
+    writable = {m[1] for m in mounts if "rw" in m[3].split(",") and m[2] not in KERNELS}
+    assert writable <= VOLUMES | MANAGED
+
+
+@pytest.mark.parametrize(("service", "may"), [(s, s == "producers") for s in OURS])
+def test_frames_are_in_memory_and_written_by_the_producers_alone(
+    up: Project, service: str, may: bool
+) -> None:
+    mounts = [line.split() for line in up.shell(service, "cat /proc/mounts").splitlines()]
+    [(kind, options)] = [(m[2], m[3].split(",")) for m in mounts if m[1] == "/frames"]
+    assert kind == "tmpfs"
+    assert {"noexec", "nosuid", "nodev"} <= set(options)
+    assert ("rw" in options) is may
+    said = up.exec(service, "sh", "-c", "touch /frames/x && rm /frames/x", check=False)
+    assert (not said) is may, said
+
+
+def test_pictures_go_to_triton_through_shared_memory(up: Project) -> None:
+    for service, port in (("detector", 9102), ("classifier", 9103)):
+        until(
+            lambda s=service, p=port: up.metrics(s, p)["secondlook_triton_shared_calls"] > 3,  # type: ignore[misc]
+            f"calls of the {service} through shared memory",
+        )
+        numbers = up.metrics(service, port)
+        assert numbers["secondlook_triton_shared_memory"] == 1
+
+
+@pytest.mark.parametrize("service", OURS)
+def test_the_doctor_in_a_container_finds_nothing_missing(up: Project, service: str) -> None:
+    said = up.exec(service, "secondlook", "doctor")
+    assert "missing" not in said
+    assert "lacking" not in said
+    assert "frames in /frames: room for" in said
+    assert ("Triton at triton:8001 answers and shares this memory" in said) is (
+        service != "producers"
+    )
+
+
+def test_secrets_are_in_no_image_and_nobody_elses_container(up: Project, tmp_path: Path) -> None:
+    for user in OURS:
+        access(up, user, tmp_path)
+    passwords = {user: (tmp_path / user).read_text() for user in OURS}
+    assert len(set(passwords.values())) == 3
+    for service in OURS:
+        said = up.shell(service, "cat /login/* /proc/self/environ 2>/dev/null; env")
+        assert {user for user, secret in passwords.items() if secret in said} == {service}
+        history = subprocess.run(
+            ["docker", "history", "--no-trunc", f"secondlook-{service}:test"],
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        assert not [secret for secret in passwords.values() if secret in history]
+
+
+def test_the_broker_listens_on_loopback_alone(up: Project) -> None:
+    bound = [
+        (address["HostIp"], address["HostPort"])
+        for service in SERVICES
+        for found in [up.inspected(service)["NetworkSettings"]["Ports"] or {}]
+        for addresses in found.values()
+        for address in addresses or ()
+    ]
+    assert bound == [("127.0.0.1", up.environment["MQTT_PORT"])]
+
+
+def test_triton_and_the_detector_reach_nobody_outside(up: Project) -> None:
+    code = "import socket; socket.create_connection(('192.0.2.1', 80), 3)"
+    said = up.exec("detector", "python", "-c", code, check=False)
+    assert "unreachable" in said
+
+
+def test_a_stop_is_heard_and_nobody_has_to_be_killed(up: Project) -> None:
+    up.run("stop")
+    states = {service: up.inspected(service)["State"] for service in SERVICES}
+    assert {service: state["ExitCode"] for service, state in states.items()} == dict.fromkeys(
+        SERVICES, 0
+    )
+    assert not any(state["OOMKilled"] for state in states.values())
+
+
+def test_down_leaves_nothing_but_volumes_and_up_again_knows_them(up: Project) -> None:
+    up.run("down", "--timeout", "20")
+    assert named("container", up.name) == named("network", up.name) == []
+    kept = named("volume", up.name)
+    assert {name.removeprefix(f"{up.name}_") for name in kept} >= {"classifier-data", "access"}
+    up.run("up", "--detach", "--wait", "--wait-timeout", str(int(UP_S)), timeout_s=UP_S + 60)
+    assert named("volume", up.name) == kept
