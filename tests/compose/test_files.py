@@ -5,8 +5,8 @@ import tomllib
 from typing import Any
 
 import pytest
-import yaml
 
+from secondlook.config_file import load
 from tests.compose.project import ADDED, DEVICES, ROOT, Project, files_for, why_no_compose
 
 pytestmark = pytest.mark.skipif(bool(why_no_compose()), reason=why_no_compose() or "-")
@@ -176,5 +176,4 @@ def test_nothing_of_the_build_context_can_carry_a_secret() -> None:
 
 
 def test_the_demo_is_a_valid_configuration() -> None:
-    demo = yaml.safe_load((ROOT / "deploy" / "compose" / "demo.yaml").read_text())
-    assert list(demo) == ["cameras"]
+    assert list(load(ROOT / "deploy" / "demo.yaml").cameras) == ["demo"]
