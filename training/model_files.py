@@ -23,6 +23,7 @@ class Platform:
     instance: str = ""
     extra: Mapping[str, str] = field(default_factory=dict)
     """Parameters of the backend's own."""
+    instances: int = 1
 
 
 PYTHON = Platform(
@@ -43,6 +44,13 @@ TENSORRT = Platform(
     "1/model.plan, built from 1/model.onnx on the device that runs it.",
     ('backend: "tensorrt"', 'default_model_filename: "model.plan"'),
     "KIND_GPU",
+)
+TORCH = Platform(
+    "torch",
+    "PyTorch on an NVIDIA GPU inside the Python backend: 1/model_torch.py reads 1/model.onnx.",
+    ('backend: "python"', 'default_model_filename: "model_torch.py"'),
+    "KIND_CPU",
+    instances=4,
 )
 TENSORFLOW = Platform(
     "tensorflow",
@@ -105,7 +113,9 @@ def config_text(name: str, platform: Platform, form: Form) -> str:
         "dynamic_batching { }",
     ]
     if platform.instance:
-        lines.append(f"instance_group [ {{ kind: {platform.instance} count: 1 }} ]")
+        lines.append(
+            f"instance_group [ {{ kind: {platform.instance} count: {platform.instances} }} ]"
+        )
     said = form.parameters.model_dump(exclude_none=True)
     for key, value in {**said, **platform.extra}.items():
         text = json.dumps(_parameter(value), ensure_ascii=False)

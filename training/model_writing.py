@@ -16,14 +16,18 @@ from training.model_files import (
     PYTHON,
     TENSORFLOW,
     TENSORRT,
+    TORCH,
     Form,
     card_text,
     config_text,
 )
 from training.raw_models import ExportError
 
-RUNNER = Path(__file__).parents[1] / "model_repository" / "yolov5" / "1" / "model.py"
-"""Every model folder carries the same copy."""
+RUNNERS = tuple(
+    Path(__file__).parents[1] / "model_repository" / "yolov5" / "1" / name
+    for name in ("model.py", "model_torch.py", "torch_graph.py")
+)
+"""Every model folder carries the same copies."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +76,8 @@ def _write(contents: Contents, folder: Path) -> None:
     folder.chmod(0o755)  # the temporary folder is private, and Triton may be somebody else
     labels = contents.form.parameters.labels or ()
     (folder / "labels.txt").write_text("".join(f"{label}\n" for label in labels), "utf-8")
-    texts = {p.name: config_text(contents.name, p, contents.form) for p in (PYTHON, ONNX, TENSORRT)}
+    platforms = (PYTHON, ONNX, TENSORRT, TORCH)
+    texts = {p.name: config_text(contents.name, p, contents.form) for p in platforms}
     if contents.saved_model is not None and contents.saved_form is not None:
         shutil.copytree(contents.saved_model, version / "model.savedmodel")
         texts["tensorflow"] = config_text(contents.name, TENSORFLOW, contents.saved_form)
@@ -84,7 +89,8 @@ def _write(contents: Contents, folder: Path) -> None:
         card_text(contents.name, contents.facts, contents.licence), "utf-8"
     )
     onnx.save(contents.model, version / "model.onnx")
-    shutil.copyfile(RUNNER, version / "model.py")
+    for runner in RUNNERS:
+        shutil.copyfile(runner, version / runner.name)
 
 
 def _read_back(folder: Path) -> None:

@@ -35,7 +35,7 @@ def _norm(
     training: bool | None = None,
     mask: Tensor = None,  # noqa: ARG001 - as Keras calls it
 ) -> Tensor:
-    import torch  # type: ignore[import-not-found] # noqa: PLC0415 - only where Keras runs on it
+    import torch  # noqa: PLC0415 - only where Keras runs on it
 
     # Not `.value`: with mixed arithmetic that is a copy in bfloat16, and the kernel wants float32.
     mean, variance, gamma, beta = (

@@ -15,6 +15,7 @@ FILES: Final[Mapping[str, tuple[str, ...]]] = {
     "python": ("model.py",),
     "onnx": ("model.onnx",),
     "tensorrt": ("model.plan",),
+    "torch": ("model.onnx", "model_torch.py", "torch_graph.py"),
     "tensorflow": ("model.savedmodel",),
 }
 """What each platform needs in a version's folder; `python` also the file that it runs."""

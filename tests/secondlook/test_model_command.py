@@ -49,7 +49,7 @@ def test_list_shows_what_each_model_is_and_its_licence() -> None:
     assert result.exit_code == 0
     (detector,) = [line.split() for line in result.output.splitlines() if line.startswith("yolov5")]
     assert detector[:5] == ["yolov5", "detector", "1", "UINT8", "640x640"]
-    assert "yolov5: suspect; for onnx python; licence: AGPL-3.0" in result.output
+    assert "yolov5: suspect; for onnx python torch; licence: AGPL-3.0" in result.output
     assert "2 models. There is no config.yaml" in result.output
 
 

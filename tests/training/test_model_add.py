@@ -29,7 +29,14 @@ from training import model_add, model_fusing, trial_pictures  # noqa: E402 - see
 from training.agreement import Agreement  # noqa: E402 - see above
 from training.export import fuse_detector  # noqa: E402 - see above
 from training.model_check import check  # noqa: E402 - see above
-from training.model_files import ONNX, PYTHON, TENSORRT, Form, config_text  # noqa: E402 - see above
+from training.model_files import (  # noqa: E402 - see above
+    ONNX,
+    PYTHON,
+    TENSORRT,
+    TORCH,
+    Form,
+    config_text,
+)
 from training.raw_models import ExportError  # noqa: E402 - see above
 
 SHIPPED = Path(__file__).parents[2] / "model_repository"
@@ -78,7 +85,8 @@ def test_a_detector_becomes_a_whole_model_folder(tmp_path, images, kind, opset) 
     written = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
     assert written == {
         *("config.pbtxt", "labels.txt", "card.md", "1/model.onnx", "1/model.py"),
-        *(f"configs/{name}.pbtxt" for name in ("python", "onnx", "tensorrt")),
+        *("1/model_torch.py", "1/torch_graph.py"),
+        *(f"configs/{name}.pbtxt" for name in ("python", "onnx", "tensorrt", "torch")),
     }
     spec = spec_of(read_config(folder / "config.pbtxt"), version="1", answers="boxes")
     assert spec.parameters.labels == LABELS
@@ -311,7 +319,7 @@ def test_the_default_pictures_are_the_clip_and_drawn_scenes() -> None:
 
 
 @pytest.mark.parametrize("name", ["yolov5", "efficientnet_b0"])
-@pytest.mark.parametrize("platform", [PYTHON, ONNX, TENSORRT], ids=lambda p: p.name)
+@pytest.mark.parametrize("platform", [PYTHON, ONNX, TENSORRT, TORCH], ids=lambda p: p.name)
 def test_written_configurations_say_what_the_shipped_ones_say(name, platform) -> None:
     shipped = read_config(SHIPPED / name / "configs" / f"{platform.name}.pbtxt")
     spec = spec_of(shipped, version="1")

@@ -40,8 +40,8 @@ class Node:
 class Graph:
     """An ONNX graph as a list of PyTorch calls.
 
-    Whole numbers that are not computed from pixels (shapes, axes) stay in the processor's memory,
-    so that no call waits for the GPU.
+    Shapes, axes and single numbers stay in the processor's memory, so that no call waits for the
+    GPU: one that waits cannot be recorded.
 
     Args:
         path: The ONNX file.
@@ -63,6 +63,8 @@ class Graph:
                 self._constants[node.outputs[0]] = _tensor(node.given["value"], device)
             elif node.op not in OPERATIONS:
                 raise NotImplementedError(f"its operation {node.op} is not known here")
+            elif node.op == "Resize":  # its factors are read by the processor
+                self._constants.update({n: self._constants[n].cpu() for n in node.inputs[1:] if n})
         self._nodes = _with_silu([node for node in nodes if node.op != "Constant"], self.outputs)
         if half:
             self._halve()
@@ -79,13 +81,15 @@ class Graph:
                     constant = self._constants.get(name)
                     if constant is not None and constant.is_floating_point() and constant.ndim:
                         self._constants[name] = constant.half()
+                if node.op == "Conv" and node.given.get("group", 1) == 1:
+                    self._constants[node.inputs[1]] = _widened(self._constants[node.inputs[1]])
 
-    @torch.inference_mode()
     def __call__(self, given: Values) -> Values:
         """Return the outputs for these inputs."""
         values = self._constants | given
-        for node in self._nodes:
-            node(values)
+        with torch.inference_mode():
+            for node in self._nodes:
+                node(values)
         return {name: values[name] for name in self.outputs}
 
 
@@ -96,12 +100,19 @@ def _node(node: onnx.NodeProto) -> Node:
 
 def _tensor(constant: onnx.TensorProto, device: torch.device) -> Tensor:
     tensor = torch.from_numpy(numpy_helper.to_array(constant).copy())
+    if tensor.numel() == 1 and tensor.ndim <= 1 and tensor.is_floating_point():
+        return tensor.reshape(())  # a number: it leaves device and precision of what it meets alone
     if not tensor.is_floating_point():
         return tensor
-    if tensor.numel() == 1 and tensor.ndim == 1:
-        tensor = tensor.reshape(())  # a number: it leaves the precision of what it meets alone
     layout = torch.channels_last if tensor.ndim == 4 else torch.preserve_format  # noqa: PLR2004 - weights of a convolution
     return tensor.to(device, memory_format=layout)
+
+
+def _widened(weight: Tensor) -> Tensor:
+    """Return weights for eight channels where there are fewer: matrix units take no less."""
+    missing = -weight.shape[1] % 8 if max(weight.shape[2:]) > 1 else 0
+    wide = functional.pad(weight, [0] * 2 * (weight.ndim - 2) + [0, missing])
+    return wide.contiguous(memory_format=torch.channels_last)
 
 
 def _with_silu(nodes: list[Node], wanted: Sequence[str]) -> list[Node]:
@@ -123,22 +134,29 @@ def _with_silu(nodes: list[Node], wanted: Sequence[str]) -> list[Node]:
 def _convolve(node: Node, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     sides = weight.ndim - 2
     pads = node.given.get("pads", [0] * 2 * sides)
+    strides = node.given.get("strides", [1] * sides)
+    groups = node.given.get("group", 1)
     if node.given.get("auto_pad", b"NOTSET") != b"NOTSET":
         raise NotImplementedError("its convolutions pad by themselves")
+    x = x.to(weight.dtype)
+    if max(*weight.shape[2:], *strides, groups) == 1 and not any(pads):
+        # One pixel at a time is a matrix product, which adds the bias without a pass of its own.
+        pixels = functional.linear(x.movedim(1, -1), weight.flatten(1), bias)
+        return _precise(node, pixels.movedim(-1, 1))
+    if missing := weight.shape[1] * groups - x.shape[1]:
+        x = functional.pad(x, [0] * 2 * sides + [0, missing])
     before, after = pads[:sides], pads[sides:]
     if before != after:
         x, before = functional.pad(x, _outward(before, after)), [0] * sides
+    dilations = node.given.get("dilations", [1] * sides)
     done = torch.convolution(
-        x.to(weight.dtype),
-        weight,
-        bias,
-        node.given.get("strides", [1] * sides),
-        before,
-        node.given.get("dilations", [1] * sides),
-        False,  # not transposed
-        [0] * sides,
-        node.given.get("group", 1),
+        x, weight, bias, strides, before, dilations, False, [0] * sides, groups
     )
+    return _precise(node, done)
+
+
+def _precise(node: Node, done: Tensor) -> Tensor:
+    """Leave half precision behind the last convolutions."""
     return done if node.half or done.dtype != torch.half else done.float()
 
 
@@ -204,15 +222,15 @@ def _reshape(_: Node, x: Tensor, shape: Tensor) -> Tensor:
 def _split(node: Node, x: Tensor, sizes: Tensor | None = None) -> tuple[Tensor, ...]:
     axis = node.given.get("axis", 0)
     if sizes is not None:
-        return x.split(sizes.tolist(), axis)
-    return x.chunk(len(node.outputs), axis)
+        return tuple(x.split(sizes.tolist(), axis))
+    return tuple(x.chunk(len(node.outputs), axis))
 
 
 def _gather(node: Node, x: Tensor, index: Tensor) -> Tensor:
     axis = node.given.get("axis", 0)
     if index.ndim == 0:
         return x.select(axis, int(index))
-    return x.index_select(axis, index.reshape(-1).to(x.device)).reshape(
+    return x.index_select(axis, index.reshape(-1)).reshape(
         *x.shape[:axis], *index.shape, *x.shape[axis:][1:]
     )
 
