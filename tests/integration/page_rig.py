@@ -183,7 +183,7 @@ class World:
             client = delivery.message.client
             for each in self.kept:
                 await self.say(topics.REPLAYED, each, client=client)
-            await self.say(topics.REPLAYED, ReplayEnd(), client=client)
+            await self.say(topics.REPLAYED, ReplayEnd(end=True), client=client)
 
     async def show(self, number: int, camera: str = CAMERAS[0]) -> str:
         """Store a frame and announce it; return its id."""

@@ -18,7 +18,7 @@ from secondlook.adapters import connection
 from secondlook.adapters.bus import Bus
 from secondlook.config import Mqtt
 from secondlook.errors import NotConnected
-from secondlook.messages import Feedback, Seen
+from secondlook.messages import CropMessage, Feedback, Seen
 
 pytestmark = pytest.mark.integration
 
@@ -169,7 +169,7 @@ async def test_a_broker_sends_no_more_than_fits_and_the_rest_once_there_is_room(
         await asyncio.sleep(0.3)
         for number in range(60):
             await speaks.publish(topics.CROPS, seen(number), camera="yard")
-        found = []
+        found: list[CropMessage] = []
         while len(found) < 60:
             async with asyncio.timeout(20):
                 taken = await crops.batch(7)
