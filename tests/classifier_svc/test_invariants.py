@@ -44,6 +44,7 @@ STEPS = st.one_of(
     st.tuples(st.just("silent"), TENTHS, st.sampled_from("1234")),
     st.tuples(st.just("settle"), st.booleans(), st.sets(st.sampled_from("1234"))),
     st.tuples(st.just("restart")),
+    st.tuples(st.just("arm"), TENTHS, st.booleans()),
 )
 Steps = list[tuple[Any, ...]]
 MOVES = st.one_of(
@@ -62,6 +63,7 @@ MOVES = st.one_of(
     st.tuples(st.just("silent"), st.sampled_from("1234")),
     st.tuples(st.just("settle"), st.booleans(), st.sets(st.sampled_from("1234"))),
     st.tuples(st.just("restart")),
+    st.tuples(st.just("arm"), st.booleans()),
 )
 
 
@@ -85,8 +87,8 @@ def story(moves: list[tuple[int, tuple[Any, ...]]]) -> Steps:
                 steps.append(("look", max(0, at - tenths), what, track, HERE, 0.95, "r1"))
             case ("blind",):
                 steps.append(("seen", at, "r1", True, at))
-            case (("ended" | "silent") as kind, track):
-                steps.append((kind, at, track))
+            case (("ended" | "silent" | "arm") as kind, what):
+                steps.append((kind, at, what))
             case step:
                 steps.append(step)
     return steps
@@ -123,9 +125,20 @@ def play(scene: Scene, step: tuple[Any, ...]) -> list[Effect]:
             scene.silent(crop(at / 10, track), crop(at / 10 + 0.2, track))
         case ("settle", up, tracks):
             scene.settle(*(f"yard-{track}" for track in tracks), model_up=up)
+        case ("arm", at, up):
+            arm(scene, at / 10, up=up)
         case _:
+            armed = scene.judge.armed  # kept among the settings, not in the memory
             scene.restart()
+            scene.judge.armed = armed
     return scene.history[before:]
+
+
+def arm(scene: Scene, at: float, *, up: bool = True) -> None:
+    judge = scene.judge
+    # Arming what is armed changes nothing: the desk asks for changes alone.
+    if up != judge.armed:
+        scene.history += (judge.arm if up else judge.disarm)(START + ns(at))
 
 
 def end_of(steps: Steps) -> float:
@@ -179,6 +192,7 @@ def test_no_cooldown_silences_what_continues_nothing(
     for step in steps:
         play(scene, step)
     at = end_of(steps)
+    arm(scene, at)
     told = scene.looks((at, what), (at + 0.3, what), track="new", where=NEVER_BEFORE)
     assert [line.partition(" ")[0] for line in told] == ["new"]
 
@@ -192,6 +206,7 @@ def test_a_second_thing_beside_a_living_one_alerts_although_it_is_at_its_place(
     for step in steps:
         play(scene, step)
     at = end_of(steps)
+    arm(scene, at)
     scene.looks((at, "s"), (at + 0.3, "s"), track="first", where=NEVER_BEFORE)
     told = scene.looks((at + 0.4, "s"), (at + 0.7, "s"), track="second", where=NEVER_BEFORE)
     assert told == ["new small_gun"]
@@ -210,6 +225,7 @@ def test_blind_time_ends_no_episode(steps: Steps, gaps: list[tuple[float, str]])
     for step in steps:
         play(scene, step)
     at = end_of(steps)
+    arm(scene, at)
     scene.seen(at)
     scene.looks((at, "s"), (at + 0.3, "s"), track="watched", where=NEVER_BEFORE)
     mine = scene.judge.episode_of("yard-watched")
@@ -341,7 +357,7 @@ def test_what_is_remembered_decides_as_if_there_had_been_no_restart(
         play(straight, step)
         play(interrupted, step)
         if number in at:
-            interrupted.restart()
+            play(interrupted, ("restart",))
     assert described(interrupted.history) == described(straight.history)
 
 
@@ -402,3 +418,27 @@ def test_the_day_counts_every_episode_and_every_rejected_track_once(
     assert not tally.roll(START)
     assert tally.roll(START + 86_400 * 10**9)
     assert tally.counters.alerts == tally.counters.looks == 0
+
+
+@settings(max_examples=150, deadline=None)
+@given(steps=HISTORIES, off=st.integers(0, 300), late=HISTORIES)
+def test_what_was_captured_while_a_camera_was_disarmed_or_before_raises_nothing(
+    steps: Steps, off: int, late: Steps
+) -> None:
+    scene = Scene()
+    for step in steps:
+        if step[0] != "arm":
+            play(scene, step)
+    begin = len(scene.history)
+    arm(scene, off / 10, up=False)
+    assert scene.judge.open_labels() == frozenset()
+    armed_at = end_of(steps) + end_of(late)
+    for number, step in enumerate(late):
+        if number == len(late) // 2:
+            arm(scene, armed_at)
+        if step[0] in ("look", "seen", "ended", "settle", "restart") and "r2" not in step:
+            play(scene, step)
+    told = [e for e in scene.history[begin:] if isinstance(e, Changed)]
+    assert {change.event for change in told} <= {"end"}
+    assert {change.reason for change in told} <= {"disarmed"}
+    scene.check()

@@ -81,7 +81,7 @@ def show(console: Console, result: Soaked) -> None:
     minutes, warm_up = result.samples[-1][0] / 60, result.warm_up_s / 60
     table = Table(title=f"{minutes:.0f} minutes, the first {warm_up:.1f} as warm-up")
     table.add_column("what", no_wrap=True, min_width=37)
-    for heading in ("then", "at the end", "highest", "an hour", "late", "bound", ""):
+    for heading in ("warmed up", "at the end", "highest", "an hour", "late", "bound", ""):
         table.add_column(heading, justify="right", no_wrap=True)
     for name, (trend, bound) in sorted(result.trends().items()):
         figures = (trend.first, trend.last, trend.highest)
