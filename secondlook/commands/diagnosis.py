@@ -183,7 +183,7 @@ def _camera(facts: Facts, name: str, camera: Camera | None) -> Iterator[Finding]
             )
     yield from _losses(facts, name, rate)
     if facts.armed.get(name) is False:
-        how = f"mosquitto_pub -q 1 -t {facts.root}/set/{name}/armed -m true"
+        how = f"secondlook set {name} armed true"
         yield Finding("note", f"camera {name} is disarmed: watched, but it raises no alert", how)
     for _, label in sorted(each for each in facts.open if each[0] == name):
         yield Finding("note", f"camera {name}: an episode of {label} is open right now")

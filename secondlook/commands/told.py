@@ -154,7 +154,7 @@ def described(told: Told) -> Iterator[tuple[str, str]]:
         yield f"message {alert.sequence}", f"{when} {alert.event} {alert.score:.2f}{why}"
     if not told.delivered:
         yield "unsent", "the broker has not taken all of it yet"
-    yield "feedback", told.judged or "none yet"
+    yield "feedback", told.judged or "none yet: secondlook feedback ID true_alarm (or false_alarm)"
 
 
 def seconds(duration_s: float | None, before: str = "") -> str:

@@ -1,6 +1,7 @@
 """Commands to a real classifier over a real broker: obeyed, refused, kept, said again."""
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator
 from functools import partial
 from pathlib import Path
@@ -103,6 +104,52 @@ async def test_a_refused_command_is_counted_and_the_value_in_force_is_said_again
     log = rig.log.read_text()
     assert "set/yard/armed is refused: armed must be true or false" in log
     assert "set/yard/cooldown_s is refused: cooldown_s must be a number of seconds" in log
+
+
+async def cli(rig: Rig, *arguments: str) -> tuple[int | None, str]:
+    where = () if "--config" in arguments else ("--broker", f"127.0.0.1:{rig.broker.port}")
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "secondlook.cli", *arguments, *where),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    async with asyncio.timeout(60):
+        out, _ = await process.communicate()
+    return process.returncode, out.decode()
+
+
+async def test_the_command_line_commands_and_says_what_holds(rig: Rig) -> None:
+    await rig.until(partial(said, rig, "cooldown_s"))
+    for key, given, holds in (
+        ("armed", "false", "false"),
+        ("confirm_score", '{"small_gun": 0.95}', '{"small_gun": 0.95, "big_gun": 0.8}'),
+        ("confirm_score", "null", "0.8"),
+        ("cooldown_s", "3", "3.0"),
+    ):
+        assert await cli(rig, "set", "yard", key, given) == (0, f"yard: {key} is {holds}\n")
+    code, out = await cli(rig, "set", "yard", "confirm_score", "7")
+    assert (code, "refused: confirm_score of yard stays 0.8" in out) == (1, True)
+    assert (await cli(rig, "set", "yard", "armed", "off"))[0] == 2
+    assert (await cli(rig, "set", "yard", "volume", "7"))[0] == 2
+
+
+async def test_the_command_line_says_what_an_alert_was(rig: Rig) -> None:
+    await rig.show(RED, RED)
+    await rig.until(rig.alerts)
+    alert_id = rig.alerts()[0].id
+    config = ("--config", str(rig.config))
+    code, out = await cli(rig, "feedback", "last", "false_alarm", "--label", "phone", *config)
+    assert (code, out) == (0, f"Told: {alert_id} was a false alarm, phone.\n")
+    await rig.until(lambda: rig.rows("SELECT * FROM feedback"))
+    assert rig.rows("SELECT alert_id, truth, label FROM feedback") == [
+        (alert_id, "false_alarm", "phone")
+    ]
+    assert (
+        "no alert nothing is kept"
+        in (await cli(rig, "feedback", "nothing", "true_alarm", *config))[1]
+    )
+    code, out = await cli(rig, "feedback", "nothing", "true_alarm")
+    assert (code, "nothing is no alert's id" in out) == (1, True)
 
 
 async def test_a_retained_command_is_refused_at_the_next_start(rig: Rig) -> None:

@@ -25,16 +25,8 @@ from secondlook.messages import Stats
 
 (VERDICT,) = samples.SAMPLES[topics.VERDICTS.pattern]
 COMMANDS = [
-    "demo",
-    "up",
-    "check",
-    "watch",
-    "page",
-    "alerts",
-    "test-alert",
-    "model",
-    "doctor",
-    "schema",
+    *("demo", "up", "check", "watch", "page", "alerts", "test-alert", "set", "feedback", "forget"),
+    *("model", "doctor", "schema"),
 ]
 
 
