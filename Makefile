@@ -36,7 +36,7 @@ test: $(VENV)/.dev ## all tests but the long ones, on a real broker and a real T
 	$(PYTEST) -m "not long and not training"
 
 test-all: $(VENV)/.dev ## every test but the detector's training
-	@requirements/apt requirements/apt-packages.txt tests/apt-packages.txt
+	@requirements/apt requirements/apt-packages.txt tests/apt-packages.txt tests/apt-packages-long.txt
 	$(PYTEST) -m "not training"
 
 test-training: $(VENV)/.dev ## trains a detector; says what it downloads (about 3 GB), then does it

@@ -47,16 +47,9 @@ def summarise(cameras: Sequence[Seen], connected: bool) -> list[Line]:
         if camera.unwatched:
             reasons.setdefault(camera.unwatched, []).append(camera.name)
     for why, names in reasons.items():
-        lines.append(Line("wrong", f"Not watching {_names(names, len(cameras))}: {why}"))
-    watched = [camera.name for camera in cameras if not camera.unwatched]
-    if watched and not lines:
-        lines.append(Line("well", f"Watching {_names(watched, len(cameras))}"))
+        which = "any camera" if len(names) == len(cameras) > 1 else ", ".join(names)
+        lines.append(Line("wrong", f"Not watching {which}: {why}"))
+    if not lines:
+        which = cameras[0].name if len(cameras) == 1 else f"{len(cameras)} cameras"
+        lines.append(Line("well", f"Watching {which}"))
     return lines
-
-
-def _names(names: Sequence[str], of: int) -> str:
-    if len(names) == 1:
-        return names[0]
-    if len(names) == of:
-        return f"all {of} cameras"
-    return ", ".join(names)

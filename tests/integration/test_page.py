@@ -64,7 +64,7 @@ async def looking(world: World, page: Page) -> AsyncIterator[Looking]:
 
 async def test_what_the_bus_says_arrives_as_it_comes(world: World, looking: Looking) -> None:
     await world.all_well()
-    await until(lambda: looking.summary == "Watching all 2 cameras")
+    await until(lambda: looking.summary == "Watching 2 cameras")
 
     said = await world.alert()
     await world.say(topics.STATE, "ON", camera=CAMERA, label="small_gun")
@@ -154,7 +154,7 @@ async def test_a_broker_that_goes_is_told_and_comes_back_by_itself(
     broker: Broker, world: World, looking: Looking
 ) -> None:
     await world.all_well()
-    await until(lambda: looking.summary == "Watching all 2 cameras")
+    await until(lambda: looking.summary == "Watching 2 cameras")
 
     broker.kill()
     await until(lambda: "No broker" in looking.summary)
@@ -163,7 +163,7 @@ async def test_a_broker_that_goes_is_told_and_comes_back_by_itself(
 
     broker.start()
     await world.all_well()
-    await until(lambda: looking.summary == "Watching all 2 cameras")
+    await until(lambda: looking.summary == "Watching 2 cameras")
     assert [gap["camera"] for gap in looking.state["blind"].values()] == [None]
     said = await world.alert()
     await until(lambda: looking.get("alerts", said.id))

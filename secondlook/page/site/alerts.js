@@ -50,7 +50,7 @@ function update(card, alert) {
 
 function took(alert) {
   const end = alert.ended === null ? "" : `, lasted ${span(alert.ended - alert.started)}`;
-  return ` · ${ago(alert.started)}${alert.open ? ", still open" : end}`;
+  return ` · ${ago(alert.started)}${end}`;
 }
 
 function second(alert) {

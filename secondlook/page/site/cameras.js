@@ -51,7 +51,7 @@ function today(counted) {
   const { alerts, rejections, unverified, looks } = counted;
   const parts = [`${alerts} ${alerts === 1 ? "alert" : "alerts"}`, `${rejections} rejected`, `${looks} looks`];
   if (unverified > 0) parts.push(`${unverified} unverified`);
-  return `Today ${parts.join(", ")}`;
+  return `Today: ${parts.join(", ")}`;
 }
 
 function begin(name) {

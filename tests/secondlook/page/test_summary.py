@@ -7,7 +7,7 @@ GONE = "the camera is offline"
 
 def test_all_is_well() -> None:
     assert summarise([WELL], True) == [Line("well", "Watching yard")]
-    assert summarise([WELL, DOOR], True) == [Line("well", "Watching all 2 cameras")]
+    assert summarise([WELL, DOOR], True) == [Line("well", "Watching 2 cameras")]
 
 
 def test_an_open_alert_comes_first() -> None:
@@ -23,7 +23,7 @@ def test_cameras_with_the_same_reason_share_a_line() -> None:
     blind = [Seen(name, "the detector is offline", []) for name in ("a", "b")]
 
     assert summarise(blind, True) == [
-        Line("wrong", "Not watching all 2 cameras: the detector is offline")
+        Line("wrong", "Not watching any camera: the detector is offline")
     ]
     assert summarise([*blind, WELL], True) == [
         Line("wrong", "Not watching a, b: the detector is offline"),
