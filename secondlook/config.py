@@ -361,8 +361,9 @@ class Page(Section):
     """Show two buttons with each alert that say what it really was."""
     max_viewers: Annotated[int, Field(ge=1, le=1000)] = 8
     """Browsers that may look at the same time."""
-    client: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,40}$")] = "page"
-    """Ends its client id and names it on `replay`; each page on a broker needs its own."""
+    client: Annotated[str, Field(pattern=r"^page[A-Za-z0-9_-]{0,36}$")] = "page"
+    """Ends its client id and names it on `replay`; each page on a broker needs its own, such as
+    `page-2`."""
 
 
 class Retention(Section):

@@ -12,6 +12,8 @@ from selenium import webdriver
 from selenium.webdriver.common.keys import Keys
 
 from secondlook import topics
+from secondlook.messages import Forgotten
+from secondlook.samples import STARTED
 from tests.integration.broker_fixtures import Broker
 from tests.integration.page_rig import CAMERAS, WITHIN_S, Page, World, around, served
 from tests.secondlook.page.said import CAMERA, alert, blind, frame, verdict
@@ -188,6 +190,10 @@ async def test_feedback_by_keyboard_arrives_as_a_message(world: World, browser: 
     # A message that comes meanwhile takes the focus from nobody.
     await world.alert(1)
     await browser.until("#alerts .alert:nth-child(2)")
+    assert await browser.run("return document.activeElement.dataset.truth") == "false_alarm"
+    gone = Forgotten(forgotten=1, at=STARTED.replace(year=2027), request="", id=alert(1).id)
+    await world.say(topics.CONFIG, gone.model_dump(mode="json"), camera=CAMERA, key="forget")
+    await browser.until("#alerts .alert:nth-child(2)", lambda text: not text)
     assert await browser.run("return document.activeElement.dataset.truth") == "false_alarm"
 
 

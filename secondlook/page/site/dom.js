@@ -32,7 +32,13 @@ export function show(target, visible) {
  * @param {(child: Element, value: object, name: string) => void} update
  */
 export function keep(list, items, make, update) {
-  const old = new Map([...list.children].map((child) => [child.dataset.name, child]));
+  const wanted = new Set(items.map(([name]) => name));
+  const old = new Map();
+  // First, or those behind it would be moved, and what is moved loses the focus.
+  for (const child of [...list.children]) {
+    if (wanted.has(child.dataset.name)) old.set(child.dataset.name, child);
+    else child.remove();
+  }
   let before = list.firstElementChild;
   for (const [name, value] of items) {
     let child = old.get(name);
@@ -40,12 +46,10 @@ export function keep(list, items, make, update) {
       child = make(name, value);
       child.dataset.name = name;
     }
-    old.delete(name);
     if (child === before) before = before.nextElementSibling;
     else list.insertBefore(child, before);
     update(child, value, name);
   }
-  for (const gone of old.values()) gone.remove();
 }
 
 /** Show so many items of a section's list, and a button for the rest. */
