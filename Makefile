@@ -5,7 +5,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo sbom test test-all check fuzz chaos soak schema lock images lint-deploy wheels-arm64 clean
+.PHONY: help demo sbom test test-all check fuzz chaos soak schema dashboard lock images lint-deploy wheels-arm64 clean
 .DELETE_ON_ERROR:
 
 VENV := .venv
@@ -33,10 +33,12 @@ demo: $(VENV)/.embedded ## see it work on a clip; SOURCE=webcam:0 for your own c
 
 test: $(VENV)/.dev ## all tests but the long ones, on a real broker and a real Triton
 	@requirements/apt requirements/apt-packages.txt tests/apt-packages.txt
+	@requirements/prometheus
 	$(PYTEST) -m "not long and not training"
 
 test-all: $(VENV)/.dev ## every test but the detector's training
 	@requirements/apt requirements/apt-packages.txt tests/apt-packages.txt tests/apt-packages-long.txt
+	@requirements/prometheus
 	$(PYTEST) -m "not training"
 
 test-training: $(VENV)/.dev ## trains a detector; says what it downloads (about 3 GB), then does it
@@ -65,6 +67,9 @@ soak: $(VENV)/.dev ## run everything on four cameras for SECONDS=3600; nothing m
 
 schema: $(VENV)/.dev ## write the contract (JSON Schemas, AsyncAPI, samples) anew
 	$(BIN)/secondlook schema
+
+dashboard: $(VENV)/.dev ## write the Grafana dashboard anew, after changing deploy/monitoring/dashboard.py
+	@$(BIN)/python -m deploy.monitoring.dashboard
 
 lock: $(VENV)/.dev ## choose new versions of the dependencies and write their hashes
 	requirements/lock $(BIN)/uv

@@ -80,6 +80,8 @@ class Metrics:
             self.blind.labels(camera)
             for truth in TRUTHS:
                 self.feedback.labels(camera, truth)
+        for until in ("received", "classified", "alert"):
+            self.hop.labels(until)
         for label in labels:
             for event in EVENTS:
                 self.alerts.labels(event, label)

@@ -90,6 +90,8 @@ async def _up(wish: Wish, console: Console) -> None:
             (folder / options.WHERE).write_text(json.dumps(where), encoding="utf-8")
             _introduce(stack, wish.config, wish, console)
             await start_all(stack, wish, console, patient=True)
+            shown = [*stack.metrics.values(), *filter(None, [stack.triton_metrics])]
+            console.print(f"  numbers for Prometheus: {' '.join(shown)}", soft_wrap=True)
             console.print("[bold green]Watching.[/] Ctrl-C ends it.")
             raise await asyncio.shield(stack.supervisor.failed)
 

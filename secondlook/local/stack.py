@@ -93,6 +93,8 @@ class Stack:
         self._taken: set[int] = set()
         self.metrics: dict[str, str] = {}
         """For each service that was started, the address of its metrics."""
+        self.triton_metrics: str | None = None
+        """The address of the metrics of our own Triton, once it was started."""
         self.mqtt: Mqtt = wish.config.mqtt
         """Where the broker is."""
         self.triton: TritonServer = wish.config.triton
@@ -132,13 +134,14 @@ class Stack:
             raise InstallError(
                 f"Triton cannot be installed: {error}; set SECONDLOOK_CACHE to a folder of yours"
             ) from error
-        http_port = self._port(None)
+        http_port, metrics_port = self._port(None), self._port(None)
+        self.triton_metrics = f"http://{LOOPBACK}:{metrics_port}/metrics"
         argv, env = tritonserver.command(
             home,
             repository=repository,
             http_port=http_port,
             grpc_port=int(self.triton.url.rpartition(":")[2]),
-            metrics_port=self._port(None),
+            metrics_port=metrics_port,
             config_name=self._wish.platform,
         )
         ready = partial(says_ok, http_port, "/v2/health/ready")
