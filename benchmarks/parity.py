@@ -187,7 +187,7 @@ async def measure(url: str, variant: str) -> dict[str, Figures]:
                 async with endpoint.slot() as slot:
                     placed = fit(image, eye.form, slot.images[0])
                     outputs = await endpoint.infer(slot, 1)
-                ours = eye.read(outputs, placed, REFERENCE_FROM).detections
+                ours = eye.read(outputs, 0, placed, REFERENCE_FROM).detections
                 rows = np.array(entry["detections"], np.float64).reshape(-1, 6)
                 figures[reference].add(rows, ours)
     return figures

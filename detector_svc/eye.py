@@ -71,13 +71,13 @@ class Eye:
         image = self.frames.read(ref)
         return image, fit(image, self.form, out)
 
-    def read(self, outputs: Outputs, placed: Fit, min_score: float) -> Reading:
-        """Return what the output says about a frame that was placed like this.
+    def read(self, outputs: Outputs, row: int, placed: Fit, min_score: float) -> Reading:
+        """Return what a row of the output says about a frame that was placed like this.
 
         Raises:
             ModelError: The output has another shape than at the start.
         """
-        decoded = self.head.decode(outputs, min_score=min_score)
+        decoded = self.head.decode(outputs, row=row, min_score=min_score)
         candidates = decoded.detections[self.wanted[decoded.detections.labels]]
         found = nms(candidates, self.settings.nms_iou, MAX_CANDIDATES)
         kept = found[: self.settings.max_detections]

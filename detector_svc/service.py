@@ -3,37 +3,29 @@
 import asyncio
 import contextlib
 import logging
-import time
-from collections.abc import Callable
 from concurrent.futures import Executor
-from typing import Any, TypeVar
 
-from numpy.typing import NDArray
-
-from detector_svc.crops import Image
-from detector_svc.evidence import Evidence, Found
+from detector_svc.detecting import Detecting, age_s
+from detector_svc.evidence import Evidence
 from detector_svc.eye import Eye
-from detector_svc.letterbox import Fit
 from detector_svc.metrics import Metrics
 from detector_svc.model_watch import ModelWatch
 from detector_svc.sender import Sender
 from detector_svc.spool import Spool
 from detector_svc.tracks import LONGEST_GAP_NS
-from detector_svc.turns import Turn, Turns
 from secondlook import topics
 from secondlook.adapters.bus import Bus
-from secondlook.adapters.endpoint import Endpoint, Outputs
+from secondlook.adapters.endpoint import Endpoint
 from secondlook.adapters.frames import FrameReader
 from secondlook.adapters.triton import Triton
 from secondlook.config import Config
-from secondlook.errors import FrameExpired, ModelError, TritonTimeout, TritonUnavailable
+from secondlook.errors import TritonUnavailable
 from secondlook.mailbox import Mailbox
 from secondlook.messages import FrameRef
 from secondlook.service import Context, publish_stats, watch_disk
 
 log = logging.getLogger(__name__)
 
-T = TypeVar("T")
 GOODBYE_S = 1.0
 """What stopping waits for the last messages to leave; the spool sends the rest next time."""
 TICK_S = 1.0
@@ -80,7 +72,6 @@ class Service:
             self._metrics.begin(camera)
         self._mailbox: Mailbox[str, FrameRef | None] = Mailbox()
         """The newest frame of each camera; None: the camera is gone."""
-        self._turns = Turns()
         self._model = ModelWatch(self._model_changed)
         self._evidence: dict[str, Evidence] = {}
         self._frame_at_s: dict[str, float] = {}
@@ -119,7 +110,7 @@ class Service:
                 # Not by its name: rubbish must not grow the metrics without bound.
                 self._metrics.dropped.labels("", "unknown_camera").inc()
                 continue
-            self._metrics.hop.labels("received").observe(_age_s(ref, delivery.received_ns))
+            self._metrics.hop.labels("received").observe(age_s(ref, delivery.received_ns))
             self._frame_at_s[ref.camera] = asyncio.get_running_loop().time()
             if self._mailbox.put(ref.camera, ref) is not None:
                 self._metrics.dropped.labels(ref.camera, "overwritten").inc()
@@ -160,19 +151,31 @@ class Service:
             overrides=settings.parameters,
             in_flight=settings.in_flight,
             version=settings.version,
-            batch=1,
+            batch=settings.max_batch,
             answers="boxes",
         )
         eye = Eye.of(endpoint, self._frames, settings)
         await self._check(endpoint)
         for camera in self._config.cameras:
             self._evidence[camera] = Evidence(camera, self._config, endpoint.spec, self._instance)
+        detecting = Detecting(
+            settings,
+            eye,
+            self._evidence,
+            self._mailbox,
+            model=self._model,
+            metrics=self._metrics,
+            spool=self._spool,
+            pool=self._pool,
+            tell=self._tell,
+            gone=self._end_tracks,
+        )
         self._model.answered()
         log.info("detecting with %s version %s", endpoint.spec.name, endpoint.spec.version)
         async with asyncio.TaskGroup() as group:
             group.create_task(self._model.keep_asking(endpoint), name="model watch")
             for number in range(settings.in_flight):
-                group.create_task(self._work(eye), name=f"worker {number}")
+                group.create_task(detecting.work(), name=f"worker {number}")
 
     async def _check(self, endpoint: Endpoint) -> None:
         """Try the model with known pictures, as soon as Triton answers."""
@@ -182,78 +185,6 @@ class Service:
             except TritonUnavailable as error:
                 log.warning("the model cannot be tried yet: %s", error)
                 await asyncio.sleep(TICK_S)
-
-    async def _work(self, eye: Eye) -> None:
-        while True:
-            camera, ref = await self._mailbox.take()
-            async with self._turns.join(camera) as turn:
-                if ref is None:
-                    await turn.come()
-                    self._end_tracks(camera)
-                    continue
-                cause = await self._look_at(ref, eye, turn)
-                if cause is not None:
-                    self._metrics.dropped.labels(camera, cause).inc()
-
-    async def _look_at(self, ref: FrameRef, eye: Eye, turn: Turn) -> str | None:
-        """Take a frame the whole way; return why it was dropped, if it was."""
-        if not self._model.up:
-            return "triton"
-        if _age_s(ref, time.time_ns()) * 1000 > self._config.detector.max_age_ms:
-            return "too_old"
-        try:
-            async with eye.endpoint.slot() as slot:
-                image, placed = await self._in_pool(self._fit, ref, eye, slot.images[0])
-                with self._metrics.inference.time():
-                    outputs = await eye.endpoint.infer(slot, 1)
-            await turn.come()
-            found = await self._in_pool(self._see, ref, eye, image, placed, outputs)
-            self._model.answered()
-        except FrameExpired:
-            return "expired"
-        except (TritonUnavailable, ModelError) as error:
-            self._model.failed(error)
-            return "timeout" if isinstance(error, TritonTimeout) else "triton"
-        except ValueError as error:
-            log.debug("%s cannot be used: %s", ref.id, error)
-            return "invalid"
-        if found is not None:
-            self._count(ref, found)
-            self._tell(ref.camera)
-        return None if found is not None else "not_newer"
-
-    def _fit(self, ref: FrameRef, eye: Eye, out: NDArray[Any]) -> tuple[Image, Fit]:
-        with self._metrics.stage.labels("fit").time():
-            return eye.fit(ref, out)
-
-    def _see(
-        self, ref: FrameRef, eye: Eye, image: Image, placed: Fit, outputs: Outputs
-    ) -> Found | None:
-        """Turn an answer into evidence and keep it; None if a newer frame has been seen."""
-        evidence = self._evidence[ref.camera]
-        with self._metrics.stage.labels("decode").time():
-            reading = eye.read(outputs, placed, evidence.min_score)
-        self._metrics.invalid.inc(reading.invalid)
-        self._metrics.limit.inc(reading.limit_reached)
-        self._metrics.shed.inc(reading.shed)
-        if not evidence.tracker.is_next(ref.run, ref.media_ns):
-            return None
-        with self._metrics.stage.labels("look").time():
-            detected_ms = _age_s(ref, time.time_ns()) * 1000
-            found = evidence.see(ref, image, reading.detections, detected_ms)
-        with self._metrics.stage.labels("spool").time():
-            for message in found.messages:
-                self._spool.put(message)
-        return found
-
-    def _count(self, ref: FrameRef, found: Found) -> None:
-        self._metrics.frames.labels(ref.camera).inc()
-        self._metrics.detections.labels(ref.camera).inc(found.detections)
-        self._metrics.hop.labels("detected").observe(_age_s(ref, time.time_ns()))
-        for cause, number in found.looks.items():
-            self._metrics.looks.labels(ref.camera, cause).inc(number)
-        for cause, number in found.skipped.items():
-            self._metrics.skipped.labels(ref.camera, cause).inc(number)
 
     def _tell(self, camera: str, *, at_once: bool = False) -> None:
         """Let the sender send what is new of a camera."""
@@ -268,10 +199,6 @@ class Service:
         for message in self._evidence[camera].end():
             self._spool.put(message)
         self._tell(camera, at_once=True)
-
-    async def _in_pool(self, work: Callable[..., T], *arguments: object) -> T:
-        """Do processor work on a thread, so that the event loop lives."""
-        return await asyncio.get_running_loop().run_in_executor(self._pool, work, *arguments)
 
     def _model_changed(self, up: bool, why: str) -> None:
         self._context.health.set("triton", ok=up, why=why)
@@ -294,8 +221,3 @@ class Service:
         sending.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await sending
-
-
-def _age_s(ref: FrameRef, now_ns: int) -> float:
-    """Return the seconds since capture; never negative, whatever the clocks say."""
-    return max(0, now_ns - ref.captured_ns) / 1e9

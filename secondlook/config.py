@@ -214,7 +214,10 @@ class Detector(Section):
     max_detections: Annotated[int, Field(ge=1, le=1000)] = 100
     """The best of a frame; the rest is counted and dropped."""
     in_flight: Annotated[int, Field(ge=1, le=64)] = 4
-    """Frames at Triton at the same time."""
+    """Calls to Triton at the same time."""
+    max_batch: Annotated[int, Field(ge=1, le=64)] = 1
+    """Frames of one call, of those that wait. More than one spares processor time where many
+    cameras share a GPU; a model on the processor is no faster for it."""
     max_age_ms: Annotated[int, Field(ge=10, le=60_000)] = 1000
     """A frame that has waited longer is dropped unread."""
     max_looks_per_s: Annotated[float, Field(ge=1, le=1000)] = 30.0

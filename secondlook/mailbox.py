@@ -42,6 +42,12 @@ class Mailbox(Generic[K, V]):
         key = next(iter(self._newest))
         return key, self._newest.pop(key)
 
+    async def take_some(self, limit: int) -> list[tuple[K, V]]:
+        """Wait for a value; return it with those that wait behind it, at most `limit`."""
+        first = await self.take()
+        behind = list(self._newest)[: limit - 1]
+        return [first, *((key, self._newest.pop(key)) for key in behind)]
+
     def discard(self, key: K) -> None:
         """Forget what waits under `key`."""
         self._newest.pop(key, None)

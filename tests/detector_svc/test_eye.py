@@ -60,20 +60,20 @@ def answer(*rows):
 
 
 def test_boxes_come_back_in_frame_pixels():
-    reading = eye().read(answer((10, 0.9, 0)), PLACED, 0.25)
+    reading = eye().read(answer((10, 0.9, 0)), 0, PLACED, 0.25)
 
     assert reading.detections.boxes.tolist() == [[20, 8, 30, 28]]
 
 
 def test_only_the_wanted_labels_count():
-    reading = eye(labels=["cup"]).read(answer((10, 0.9, 0), (30, 0.8, 1)), PLACED, 0.25)
+    reading = eye(labels=["cup"]).read(answer((10, 0.9, 0), (30, 0.8, 1)), 0, PLACED, 0.25)
 
     assert reading.detections.labels.tolist() == [1]
 
 
 def test_an_unwanted_label_hides_no_wanted_one():
     reading = eye(labels=["cup"], max_detections=1).read(
-        answer((10, 0.9, 0), (10, 0.8, 1)), PLACED, 0.25
+        answer((10, 0.9, 0), (10, 0.8, 1)), 0, PLACED, 0.25
     )
 
     assert reading.detections.labels.tolist() == [1]
@@ -81,14 +81,14 @@ def test_an_unwanted_label_hides_no_wanted_one():
 
 
 def test_what_is_beyond_the_limit_is_counted():
-    reading = eye(max_detections=1).read(answer((10, 0.9, 0), (30, 0.8, 0)), PLACED, 0.25)
+    reading = eye(max_detections=1).read(answer((10, 0.9, 0), (30, 0.8, 0)), 0, PLACED, 0.25)
 
     assert reading.detections.scores == pytest.approx([0.9])
     assert reading.shed == 1
 
 
 def test_what_is_no_number_is_counted():
-    reading = eye().read(answer((np.nan, 0.9, 0), (30, 0.8, 0)), PLACED, 0.25)
+    reading = eye().read(answer((np.nan, 0.9, 0), (30, 0.8, 0)), 0, PLACED, 0.25)
 
     assert (len(reading.detections), reading.invalid) == (1, 1)
 

@@ -8,6 +8,7 @@ import pytest
 
 from secondlook.messages import Crop, Seen, TrackEnded
 from tests.integration.detector_rig import (
+    BLUE,
     GREEN,
     RED,
     rigged,
@@ -83,6 +84,34 @@ async def test_several_cameras_keep_apart_and_each_in_order(broker, colours, tmp
             ]
             times = [crop.frame.media_ns for crop in crops]
             assert times == sorted(set(times))
+
+
+async def test_frames_of_several_cameras_travel_in_one_call_and_are_not_mixed_up(
+    broker, colours, tmp_path
+):
+    cameras = {f"cam{number}": {} for number in range(6)}
+    async with rigged(
+        broker, colours.url, tmp_path, cameras=cameras, max_batch=4, in_flight=1
+    ) as rig:
+        # A slow picture keeps the only call busy, so that the others' frames wait together.
+        await rig.cameras["cam0"].show(scene((BLUE, 0, 0, 40, 40)))
+        await until(lambda: rig.counted("hop_seconds_count", until="received") >= 1)
+        for number in range(1, 6):
+            colour = RED if number % 2 else GREEN
+            await rig.cameras[f"cam{number}"].show(scene((colour, 40 * number, 60, 60, 40)))
+        # One of them is gone before its turn comes.
+        (tmp_path / "frames" / "cam5").joinpath(
+            next(p.name for p in (tmp_path / "frames" / "cam5").glob("*.bgr"))
+        ).unlink()
+        await until(lambda: len([m for m in rig.heard if isinstance(m, Crop)]) >= 4)
+        calls = rig.counted("inference_seconds_count")
+
+    assert calls <= 3
+    assert rig.dropped("expired", "cam5") == 1
+    for number in range(1, 5):
+        (crop,) = {crop.id: crop for crop in rig.crops(f"cam{number}")}.values()
+        assert crop.detector.label == ("red" if number % 2 else "green")
+        assert abs(crop.box.x1 - 40 * number) <= 2
 
 
 async def test_a_camera_that_goes_offline_ends_its_tracks(broker, colours, tmp_path):

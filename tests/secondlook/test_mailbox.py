@@ -75,3 +75,21 @@ def test_the_newest_value_is_taken_of_the_key_that_has_waited_longest(steps: lis
             assert len(box) == len(queue)
 
     asyncio.run(play())
+
+
+async def test_some_are_taken_in_turn_and_no_more_than_wanted() -> None:
+    box: Mailbox[str, int] = Mailbox()
+    for number, key in enumerate(["a", "b", "c"]):
+        box.put(key, number)
+
+    assert await box.take_some(2) == [("a", 0), ("b", 1)]
+    assert await box.take_some(2) == [("c", 2)]
+
+
+async def test_taking_some_waits_for_the_first() -> None:
+    box: Mailbox[str, int] = Mailbox()
+    taking = asyncio.create_task(box.take_some(4))
+    await asyncio.sleep(0)
+    box.put("yard", 1)
+
+    assert await taking == [("yard", 1)]
