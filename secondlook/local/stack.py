@@ -176,11 +176,13 @@ class Stack:
     ) -> list[str]:
         argv = [sys.executable, "-m", module, "--config"]
         argv.append(str(config_path or self._wish.config_path))
-        for override in (*self._wish.overrides, *self._settings(), *settings):
+        for override in (*self._wish.overrides, *self.settings, *settings):
             argv += ["--set", override]
         return argv
 
-    def _settings(self) -> list[str]:
+    @property
+    def settings(self) -> list[str]:
+        """What services that belong to it are told besides their configuration, as KEY=VALUE."""
         settings = [
             f"frames.directory={self.frames}",
             f"frames.max_mb={self.frames_mb}",

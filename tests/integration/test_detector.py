@@ -89,7 +89,7 @@ async def test_several_cameras_keep_apart_and_each_in_order(broker, colours, tmp
 async def test_frames_of_several_cameras_travel_in_one_call_and_are_not_mixed_up(
     broker, colours, tmp_path
 ):
-    cameras = {f"cam{number}": {} for number in range(6)}
+    cameras: dict[str, dict[str, object]] = {f"cam{number}": {} for number in range(6)}
     async with rigged(
         broker, colours.url, tmp_path, cameras=cameras, max_batch=4, in_flight=1
     ) as rig:

@@ -230,9 +230,9 @@ def _gather(node: Node, x: Tensor, index: Tensor) -> Tensor:
     axis = node.given.get("axis", 0)
     if index.ndim == 0:
         return x.select(axis, int(index))
-    return x.index_select(axis, index.reshape(-1)).reshape(
-        *x.shape[:axis], *index.shape, *x.shape[axis:][1:]
-    )
+    if index.ndim > 1:
+        raise NotImplementedError("its Gather takes a table of places")
+    return torch.stack([x.select(axis, i) for i in index.tolist()], axis)
 
 
 def _slice(_: Node, x: Tensor, starts: Tensor, ends: Tensor, *rest: Tensor) -> Tensor:
