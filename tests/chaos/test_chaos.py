@@ -1,7 +1,10 @@
 """Parts of a real system are killed and frozen: nothing is lost, and nothing is told twice."""
 
 import asyncio
+import os
 import random
+import signal
+import time
 from pathlib import Path
 
 import pytest
@@ -48,3 +51,29 @@ async def test_everything_killed_at_once_loses_and_invents_no_committed_alert(
     assert before
     assert all(held[key_of(alert)] == alert for alert in before)
     assert held.keys() <= kept.keys()
+
+
+@pytest.mark.timeout(240)
+async def test_services_that_are_told_to_stop_drain_and_lose_nothing(tmp_path: Path) -> None:
+    async with rigged(tmp_path, SCENES[2]) as rig:
+        for name in ("classifier", "detector", "producers"):
+            async with asyncio.timeout(60):
+                while not rig.committed():  # noqa: ASYNC110 - another process's database
+                    await asyncio.sleep(0.05)
+            pid = rig.stack.supervisor.pid(name)
+            assert pid is not None
+            told_ns = time.time_ns()
+            os.kill(pid, signal.SIGTERM)
+            async with asyncio.timeout(30):
+                while rig.stack.supervisor.pid(name) == pid:  # noqa: ASYNC110 - another process
+                    await asyncio.sleep(0.05)
+            async with asyncio.timeout(60):
+                while rig._recovered(name, "kill", told_ns) is None:  # noqa: ASYNC110 - likewise
+                    await asyncio.sleep(0.25)
+        await rig.delivered()
+        # `delivered` returns when the subscriber holds everything that was committed.
+    log = (tmp_path / "parts.log").read_text()
+    for name in ("classifier", "detector", "producers"):
+        assert f"{name} | ended with status 0; starting it again" in log
+    assert "has not ended after" not in log
+    assert "SIGKILL" not in log
