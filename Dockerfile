@@ -43,7 +43,9 @@ RUN groupadd --gid 10001 secondlook \
        --shell /usr/sbin/nologin secondlook \
     && install -d -o 10001 -g 10001 -m 0700 /secondlook/data
 COPY --from=build /opt/secondlook /opt/secondlook
-ENV PATH=/opt/secondlook/bin:$PATH HOME=/tmp PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
+# An engine starts again whatever ends: who cannot work says why once, and waits for a change.
+ENV PATH=/opt/secondlook/bin:$PATH HOME=/tmp PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 \
+    SECONDLOOK_STAY_WHEN_WRONG=1
 WORKDIR /secondlook
 USER 10001:10001
 

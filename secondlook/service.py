@@ -12,7 +12,6 @@ import math
 import os
 import signal
 import sys
-import threading
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
@@ -35,14 +34,13 @@ from secondlook.adapters.endpoint import Stats as TritonStats
 from secondlook.adapters.http import serve_http
 from secondlook.config import Config, Log
 from secondlook.config_file import load
+from secondlook.ending import DRAIN_S, leave_at_last, stay_when_wrong
 from secondlook.errors import SecondLookError, exit_status
 from secondlook.messages import Stats
 
 log = logging.getLogger(__name__)
 
 VERSION = version("secondlook")
-DRAIN_S = 5.0
-SLACK_S = 0.2
 STATS_EVERY_S = 10.0
 BEAT_EVERY_S = 1.0
 Serve = Callable[[Config, "Context"], Awaitable[None]]
@@ -158,7 +156,9 @@ def _run(name: str, serve: Serve, path: Path, overrides: tuple[str, ...]) -> int
             log.exception("%s stopped by a fault of its own; please report this", name)
             return 1
         click.echo(f"{name}: {known}", err=True)
-        return exit_status(known)
+        status = exit_status(known)
+        stay_when_wrong(status, path)
+        return status
     return 0
 
 
@@ -198,29 +198,12 @@ async def _serve_until_signalled(name: str, serve: Serve, config: Config) -> Non
             log.info("stopping")
             context.health.stopping = True
             working.cancel()
-            _leave_at_last(name)
+            leave_at_last(name)
             await asyncio.wait({working}, timeout=DRAIN_S)
         beating.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             if working.done():
                 working.result()
-
-
-def _leave_at_last(name: str) -> None:
-    """End this process soon after the time for draining, whatever a thread of it waits for.
-
-    A thread that looks up a broker's name or writes to a dying disk cannot be cancelled, and
-    Python would wait for it. What has been acknowledged is on the disk: nothing is lost.
-    """
-
-    def leave() -> None:
-        log.warning("%s has not ended after %.0f s: leaving what it waits for", name, DRAIN_S)
-        logging.shutdown()
-        os._exit(0)
-
-    timer = threading.Timer(DRAIN_S + SLACK_S, leave)
-    timer.daemon = True
-    timer.start()
 
 
 async def _beat(health: Health) -> None:

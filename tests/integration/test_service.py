@@ -197,6 +197,33 @@ def test_a_wrong_configuration_stops_the_start_with_78(tmp_path: Path) -> None:
     assert "Traceback" not in err
 
 
+def test_where_everything_is_started_again_a_mistake_is_said_once_until_it_is_mended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SECONDLOOK_STAY_WHEN_WRONG", "1")
+    process = start(tmp_path, config="mqtt: {prt: 1}\n")
+    assert process.stderr is not None
+    assert "is not valid" in process.stderr.readline()
+    with pytest.raises(subprocess.TimeoutExpired):
+        process.wait(3)
+    (tmp_path / "config.yaml").write_text("cameras: {yard: {source: 'synthetic:'}}\n")
+    assert process.wait(20) == 78
+    assert process.stderr.read().count("\n") == 1, "the mistake itself, and nothing twice"
+    process.communicate()
+
+
+def test_who_waits_for_a_mistake_to_be_mended_ends_when_it_is_told_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SECONDLOOK_STAY_WHEN_WRONG", "1")
+    process = start(tmp_path, config="mqtt: {prt: 1}\n")
+    assert process.stderr is not None
+    assert "is not valid" in process.stderr.readline()
+    process.terminate()
+    assert process.wait(10) == -signal.SIGTERM
+    process.communicate()
+
+
 def test_logs_are_json_lines_on_request_with_levels_per_module(tmp_path: Path) -> None:
     config = "log: {json_lines: true, levels: {mine: debug}}\n"
     process = start(tmp_path, "raise SourceError('done')", config=config)
