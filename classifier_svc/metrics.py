@@ -9,7 +9,6 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 SECONDS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 60.0)
 SHORT = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 2.0)
 EVENTS = ("new", "update", "end")
-TRUTHS = ("true_alarm", "false_alarm")
 BATCHES = (1, 2, 4, 8, 16, 32, 64)
 
 
@@ -78,8 +77,6 @@ class Metrics:
         for camera in cameras:
             self.received.labels(camera)
             self.blind.labels(camera)
-            for truth in TRUTHS:
-                self.feedback.labels(camera, truth)
         for until in ("received", "classified", "alert"):
             self.hop.labels(until)
         for label in labels:

@@ -150,8 +150,13 @@ def _require_version(tree: dict[str, Any], path: Path) -> None:
     )
 
 
-def tree_of(path: Path, text: str) -> dict[str, Any]:
+def tree_of(path: Path, text: str, *, environment: bool = False) -> dict[str, Any]:
     """Return the text of a configuration file as data, whatever its keys; no secret need be there.
+
+    Args:
+        path: Where it stands, or shall.
+        text: What it says.
+        environment: Whether variables that set a key are in it, too.
 
     Raises:
         VersionMismatch: It is of a version of the format that this program cannot read.
@@ -159,9 +164,11 @@ def tree_of(path: Path, text: str) -> dict[str, Any]:
     """
     try:
         tree, _ = _parse(text, path)
+        _require_version(tree, path)
+        for override in _of_environment(os.environ) if environment else ():
+            _apply(tree, override, path)
     except _Mistakes as found:
         raise ConfigError(_sentence(path, found.said)) from None
-    _require_version(tree, path)
     return tree
 
 

@@ -23,17 +23,17 @@ class Kept:
 
 
 def kept(path: Path, text: str) -> Kept:
-    """Read what `text` says when it stands at `path`; its other mistakes do not matter.
+    """Read what `text` says when it stands at `path`, and the environment; nothing else matters.
 
     Raises:
         VersionMismatch: It is of a version of the format that this program cannot read.
         ConfigError: It is no configuration, or does not say where.
     """
-    tree = tree_of(path, text)
+    tree = tree_of(path, text, environment=True)
     return Kept(
         database=_place(tree, path, "classifier", "database", Classifier),
         review=_place(tree, path, "review", "folder", Review),
-        open_secrets=tuple(_open_secrets(tree, "")),
+        open_secrets=tuple(_open_secrets(tree_of(path, text), "")),
     )
 
 

@@ -58,11 +58,10 @@ def now() -> Iterator[Panel]:
         'sum(increase(secondlook_classifier_alerts_total{event="new"}[24h]))',
     )
     yield number(
-        "True alarms, 7 days",
-        "Of the alerts on which somebody gave feedback, the part that was true.",
-        "sum(increase(secondlook_classifier_feedback_total{truth='true_alarm'}[7d])) / "
-        "sum(increase(secondlook_classifier_feedback_total"
-        "{truth=~'true_alarm|false_alarm'}[7d]))",
+        "True alarms",
+        "Of the alerts that are kept and on which somebody gave feedback, the part that was true.",
+        "sum(secondlook_classifier_alerts_judged{truth='true_alarm'}) / "
+        "sum(secondlook_classifier_alerts_judged)",
         unit="percentunit",
         red_below=0.5,
     )
@@ -189,13 +188,12 @@ def decisions() -> Iterator[Panel]:
         span=THIRD,
     )
     yield curves(
-        "True alarms by feedback, 7 days",
-        "The part of judged alerts that were true. Nothing is shown before somebody judged.",
+        "True alarms by feedback",
+        "The part of the judged alerts that was true. Nothing is shown before somebody judged.",
         {
-            "{{camera}}": "sum by (camera) (increase(secondlook_classifier_feedback_total"
-            f"{{truth='true_alarm',{CAMERA}}}[7d])) / sum by (camera) "
-            "(increase(secondlook_classifier_feedback_total"
-            f"{{truth=~'true_alarm|false_alarm',{CAMERA}}}[7d]))"
+            "{{camera}}": "sum by (camera) (secondlook_classifier_alerts_judged"
+            f"{{truth='true_alarm',{CAMERA}}}) / sum by (camera) "
+            f"(secondlook_classifier_alerts_judged{{{CAMERA}}})"
         },
         unit="percentunit",
     )

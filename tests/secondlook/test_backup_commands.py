@@ -107,6 +107,18 @@ def test_a_secret_of_the_environment_is_not_in_it_although_it_is_set(
     assert "password as it is" not in result.stderr
 
 
+def test_what_the_environment_sets_is_where_it_looks_and_no_secret_of_the_file(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (home / "data").rename(home / "elsewhere")
+    monkeypatch.setenv("SECONDLOOK__CLASSIFIER__DATABASE", "elsewhere/secondlook.sqlite3")
+    monkeypatch.setenv("SECONDLOOK__MQTT__PASSWORD", "hunter2")
+    result = call("backup", tmp_path / "b")
+    assert result.exit_code == 0, result.output
+    assert "password as it is" not in result.stderr
+    assert b"hunter2" not in b"".join(parts(tmp_path / "b").values())
+
+
 def test_passwords_that_stand_in_the_configuration_are_warned_of(tmp_path: Path) -> None:
     folder = installation(tmp_path / "x", "mqtt: {password: hunter2}\n")
     result = call("backup", tmp_path / "b", "--config", folder / "config.yaml")
