@@ -29,6 +29,7 @@ from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 
 from secondlook import topics
+from secondlook.adapters import notify
 from secondlook.adapters.bus import Bus, BusStats
 from secondlook.adapters.endpoint import Stats as TritonStats
 from secondlook.adapters.http import serve_http
@@ -192,11 +193,13 @@ async def _serve_until_signalled(name: str, serve: Serve, config: Config) -> Non
             loop.add_signal_handler(number, stopping.set)
         stopped = asyncio.create_task(stopping.wait())
         log.info("%s %s starts", name, VERSION)
+        notify.tell("READY=1")
         await asyncio.wait({working, stopped}, return_when=asyncio.FIRST_COMPLETED)
         stopped.cancel()
         if not working.done():
             log.info("stopping")
             context.health.stopping = True
+            notify.tell("STOPPING=1")
             working.cancel()
             leave_at_last(name)
             await asyncio.wait({working}, timeout=DRAIN_S)
@@ -209,6 +212,9 @@ async def _serve_until_signalled(name: str, serve: Serve, config: Config) -> Non
 async def _beat(health: Health) -> None:
     while True:
         health.beat()
+        ready, said = health.ready()
+        state = "ready" if ready else f"not ready: {'; '.join(said.splitlines())}"
+        notify.tell("WATCHDOG=1", f"STATUS={state}")
         await asyncio.sleep(BEAT_EVERY_S)
 
 

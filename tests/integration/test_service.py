@@ -1,7 +1,9 @@
 """A service as a real process: its exit codes, signals, health pages and logs."""
 
 import json
+import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -47,6 +49,7 @@ def start(
     drain_s: float = 0,
     config: str = "",
     port: int | None = None,
+    notify: Path | None = None,
 ) -> subprocess.Popen[str]:
     (folder / "service.py").write_text(SERVICE.format(body=body, ready=ready, drain_s=drain_s))
     text = (
@@ -57,6 +60,7 @@ def start(
     return subprocess.Popen(
         [sys.executable, "service.py"],
         cwd=folder,
+        env=os.environ | ({"NOTIFY_SOCKET": str(notify)} if notify else {}),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -143,6 +147,22 @@ def test_it_is_not_ready_any_more_once_it_is_told_to_stop(tmp_path: Path) -> Non
         time.sleep(0.05)
     assert page(port, "/readyz") == (503, "stopping\nbroker: ok\nmodel: ok, it is not up yet\n")
     process.communicate(timeout=20)
+
+
+def test_systemd_hears_when_it_is_up_that_it_lives_and_what_it_lacks(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as heard:
+        heard.bind(str(tmp_path / "notify"))
+        heard.settimeout(20)
+        process = start(tmp_path, ready=False, notify=tmp_path / "notify")
+        said = [heard.recv(4096).decode()]
+        while "model" not in said[-1]:
+            said.append(heard.recv(4096).decode())
+        process.terminate()
+        while said[-1] != "STOPPING=1":
+            said.append(heard.recv(4096).decode())
+        process.communicate(timeout=20)
+    assert said.count("READY=1") == 1
+    assert "WATCHDOG=1\nSTATUS=not ready: broker: ok; model: not ok, it is not up yet" in said
 
 
 def test_it_is_ready_when_all_conditions_hold(tmp_path: Path) -> None:
