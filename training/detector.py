@@ -127,8 +127,8 @@ def train(
     )
 
 
-def run(command: click.Command) -> None:
-    """Run a command; a mistake ends it with a sentence, a Ctrl-C with a word."""
+def run(command: click.Command, *, again: str) -> None:
+    """Run a command; a mistake ends it with a sentence, a Ctrl-C with how to go on `again`."""
     # A `kill` as well: the tool has a session of its own and would train on.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
@@ -139,9 +139,9 @@ def run(command: click.Command) -> None:
     except (TrainingError, DatasetError, ExportError) as error:
         sys.exit(str(error))
     except (KeyboardInterrupt, click.Abort):
-        click.echo("stopped; what is done is kept: the same command with --resume goes on")
+        click.echo(f"stopped; what is done is kept: {again} goes on")
         sys.exit(INTERRUPTED)
 
 
 if __name__ == "__main__":
-    run(main)
+    run(main, again="the same command with --resume")

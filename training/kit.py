@@ -34,7 +34,8 @@ SIDE = 640
 SMALL_SIDE = 128
 """Crops of this size teach the first half of the classifier's training: four times faster."""
 CROPS_SEED = SEED + 1
-HELD_OUT_SCENES = 0.05
+HELD_OUT_SCENES, LEAST_HELD_OUT = 0.05, 40
+"""The part of the scenes that judges, and at least so many: fewer do not show every label."""
 WARM_RATE = 1e-3
 """The highest learning rate where there are weights to start from."""
 AFTER_TRAINING = 1.0
@@ -169,7 +170,7 @@ def classifier(
         steps.do(name, partial(draw, crops, seed, wanted, side="train"))
     steps.do("negatives", partial(draw_negatives, crops, negatives, photographs, seed,
                                   processes=processes, side="train"))  # fmt: skip
-    judged = max(int(scenes * HELD_OUT_SCENES), 8)
+    judged = max(int(scenes * HELD_OUT_SCENES), LEAST_HELD_OUT)
 
     def hold_out() -> None:
         draw(held, CROPS_SEED, range(judged), side="judge")
@@ -248,4 +249,4 @@ def _python(module: str, *arguments: object, backend: str = "", device: str = ""
 
 
 if __name__ == "__main__":
-    run(main)
+    run(main, again="the same command")

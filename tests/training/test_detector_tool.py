@@ -144,7 +144,7 @@ detector_tool._prepare = lambda _: folder / "launch.py"
 def command():
     asked = detector_tool.Request("yolov5", Path(sys.executable), folder, folder / "data.yaml")
     detector_tool._run(asked, ["tool.train"], until=time.monotonic() + 60)
-detector.run(command)
+detector.run(command, again="this")
 """
 
 
@@ -161,7 +161,7 @@ def test_a_kill_ends_the_tool_too(tmp_path) -> None:
         training.terminate()
         said, _ = training.communicate(timeout=60)
     assert training.returncode == 130
-    assert "--resume goes on" in said
+    assert "what is done is kept: this goes on" in said
     assert is_gone(int((tmp_path / "pid").read_text()))
 
 
