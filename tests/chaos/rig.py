@@ -153,13 +153,13 @@ class Rig:
         """Return the blind records that the listener heard."""
         return {Span.of(blind) for blind in self.observer.blinds}
 
-    def _missing(self) -> set[tuple[str, int]]:
-        return {key_of(a) for a in self.committed()} - {key_of(a) for a, *_ in self.alerts()}
-
-    async def delivered(self, timeout_s: float = 30.0) -> None:
-        """Wait until the subscriber holds everything that was committed."""
+    async def delivered(
+        self, wanted: set[tuple[str, int]] | None = None, timeout_s: float = 30.0
+    ) -> None:
+        """Wait until the subscriber holds these alerts, or all that are committed by now."""
+        wanted = wanted or {key_of(alert) for alert in self.committed()}
         async with asyncio.timeout(timeout_s):
-            while self._missing():  # noqa: ASYNC110 - polls databases
+            while wanted - {key_of(alert) for alert, *_ in self.alerts()}:  # noqa: ASYNC110 - polls a database
                 await asyncio.sleep(0.5)
 
 

@@ -5,6 +5,7 @@ import base64
 import contextlib
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -90,6 +91,15 @@ class ContainerRig(Rig):
         self.outages.append(outage)
         return outage
 
+    async def subscriber_is_there(self, timeout_s: float = 60) -> None:
+        """Wait until the subscriber has made its store."""
+        async with asyncio.timeout(timeout_s):
+            while True:
+                with contextlib.suppress(sqlite3.OperationalError):
+                    self.alerts()
+                    return
+                await asyncio.sleep(0.25)
+
     def keep_logs(self) -> None:
         """Write what the containers said where the books look for faults."""
         said = self.project.run("logs", "--no-color").stdout
@@ -130,6 +140,7 @@ async def rigged(project: Project, folder: Path, seed: int) -> AsyncIterator[Con
             stack = Containers(Pids(project))
             rig = ContainerRig(folder, stack, observer, seeds)  # type: ignore[arg-type]
             rig.project = project
+            await rig.subscriber_is_there()
             await rig.all_well(began_ns, timeout_s=120)
             yield rig
 
