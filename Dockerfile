@@ -110,6 +110,16 @@ ENV SECONDLOOK_SERVICE=producers
 COPY --from=build /out/shared /out/producers /opt/secondlook/packages/
 ENTRYPOINT ["python", "-m", "producers"]
 
+# --- the status page ---------------------------------------------------------------------------
+FROM runtime AS page
+USER 0
+COPY requirements/page.txt /tmp/
+RUN /usr/local/bin/python -m pip --python /opt/secondlook/bin/python install --quiet --no-cache-dir \
+       --disable-pip-version-check --only-binary=:all: --require-hashes -r /tmp/page.txt
+USER 10001:10001
+COPY --from=build /out/shared /opt/secondlook/packages/
+ENTRYPOINT ["python", "-m", "secondlook.page"]
+
 # --- the command line: makes the broker's users, shows alerts, tries cameras ------------------
 FROM producers AS tools
 USER 0
@@ -118,7 +128,7 @@ COPY requirements/tools.txt /tmp/
 RUN /usr/local/bin/python -m pip --python /opt/secondlook/bin/python install --quiet --no-cache-dir \
        --disable-pip-version-check --only-binary=:all: --require-hashes -r /tmp/tools.txt \
     && install -d -o 10001 -g 10001 -m 0700 /access /engines /hand-out /hand-out/broker \
-       /hand-out/producers /hand-out/detector /hand-out/classifier
+       /hand-out/producers /hand-out/detector /hand-out/classifier /hand-out/page
 USER 10001:10001
 ENTRYPOINT ["secondlook"]
 CMD ["--help"]

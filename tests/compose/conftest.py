@@ -28,7 +28,8 @@ def clone(engine: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pr
     # Containers are another user, who must be able to go in.
     for above in (folder, *folder.parents[:2]):
         above.chmod(0o755)
-    project = Project.cloned(folder, name, VERSION="test", MQTT_PORT=str(free_port()))
+    ports = {f"{what}_PORT": str(free_port()) for what in ("MQTT", "PAGE", "PROMETHEUS")}
+    project = Project.cloned(folder, name, VERSION="test", **ports)
     project.run("--profile", "*", "build", timeout_s=BUILD_S)
     try:
         yield project

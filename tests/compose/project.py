@@ -18,7 +18,7 @@ ADDED = tuple(
     sorted({path.stem for path in (ROOT / "deploy" / "compose").glob("*.yaml")} - set(DEVICES))
 )
 """Files that may be added to any of them."""
-SERVICES = ("producers", "detector", "classifier", "triton", "mosquitto")
+SERVICES = ("producers", "detector", "classifier", "page", "triton", "mosquitto")
 PATIENCE_S = 120.0
 
 

@@ -11,7 +11,9 @@ from tests.compose.project import ADDED, DEVICES, ROOT, Project, files_for, why_
 
 pytestmark = pytest.mark.skipif(bool(why_no_compose()), reason=why_no_compose() or "-")
 GIVEN = {"TRITON_URL": "192.0.2.1:8001", "RENDER_GID": "104"}
-OURS = ("producers", "detector", "classifier", "triton", "setup", "mosquitto", "tools")
+OURS = ("producers", "detector", "classifier", "page", "triton", "setup", "mosquitto", "tools")
+THEIRS = {"prometheus": "65534:65534", "grafana": "472:0"}
+"""Images that bring a user of their own."""
 
 
 def project(files: str = "compose.yaml", **environment: str) -> Project:
@@ -66,7 +68,7 @@ def test_images_have_the_version_of_the_project(plain: dict[str, dict[str, Any]]
 @pytest.mark.parametrize("device", DEVICES)
 def test_every_container_is_confined_and_bounded(device: str) -> None:
     for name, found in services(files_for(device)).items():
-        assert found["user"] == "10001:10001", name
+        assert found["user"] == THEIRS.get(name, "10001:10001"), name
         assert found["read_only"] is True, name
         assert found["cap_drop"] == ["ALL"], name
         assert found["security_opt"] == ["no-new-privileges:true"], name
@@ -78,13 +80,18 @@ def test_every_container_is_confined_and_bounded(device: str) -> None:
         assert not {"privileged", "cap_add", "pid", "ipc"} & set(found), name
 
 
-def test_only_the_broker_is_published_and_on_loopback(plain: dict[str, dict[str, Any]]) -> None:
+def test_what_is_published_is_on_loopback(plain: dict[str, dict[str, Any]]) -> None:
     published = {
         (name, port["host_ip"], port["published"], port["target"])
         for name, found in plain.items()
         for port in found.get("ports", ())
     }
-    assert published == {("mosquitto", "127.0.0.1", "8883", 8883)}
+    assert published == {
+        ("mosquitto", "127.0.0.1", "8883", 8883),
+        ("page", "127.0.0.1", "8090", 8090),
+        ("prometheus", "127.0.0.1", "9090", 9090),
+        ("grafana", "127.0.0.1", "3000", 3000),
+    }
 
 
 def test_frames_are_written_by_the_producers_alone(plain: dict[str, dict[str, Any]]) -> None:
@@ -94,11 +101,11 @@ def test_frames_are_written_by_the_producers_alone(plain: dict[str, dict[str, An
         for mount in found.get("volumes", ())
         if mount["target"] == "/frames"
     }
-    assert mounts == {"producers": False, "detector": True, "classifier": True}
+    assert mounts == {"producers": False, "detector": True, "classifier": True, "page": True}
 
 
 def test_each_service_gets_its_own_login_and_no_other(plain: dict[str, dict[str, Any]]) -> None:
-    for name in ("producers", "detector", "classifier"):
+    for name in ("producers", "detector", "classifier", "page"):
         sources = [mount["source"] for mount in plain[name]["volumes"]]
         assert [source for source in sources if source.startswith("login-")] == [f"login-{name}"]
         assert "access" not in sources
@@ -132,7 +139,7 @@ def test_without_its_address_another_triton_is_asked_for_in_a_sentence() -> None
 def test_a_broker_of_ones_own_takes_the_place_of_ours() -> None:
     files = files_for("cpu", ["own-broker"])
     started = project(files).run("config", "--services").stdout.split()
-    assert sorted(started) == ["classifier", "detector", "producers", "triton"]
+    assert sorted(started) == ["classifier", "detector", "page", "producers", "triton"]
     for name in started:
         environment = services(files)[name]["environment"]
         ours = {k: v for k, v in environment.items() if k.startswith("SECONDLOOK__MQTT__")}

@@ -5,6 +5,7 @@ import json
 import ssl
 import subprocess
 import threading
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,7 +18,8 @@ from tests.compose.project import SERVICES, Project, named, until
 
 pytestmark = [pytest.mark.long, pytest.mark.integration, pytest.mark.timeout(4000)]
 UP_S = 300.0
-OURS = ("producers", "detector", "classifier")
+OURS = ("producers", "detector", "classifier", "page")
+WITH_TRITON = ("detector", "classifier")
 VOLUMES = {"/tmp", "/dev/shm", "/frames", "/secondlook/data", "/mosquitto/data", "/mosquitto/log"}  # noqa: S108 - in memory, and of containers
 
 
@@ -121,22 +123,21 @@ def test_pictures_go_to_triton_through_shared_memory(up: Project) -> None:
         assert numbers["secondlook_triton_shared_memory"] == 1
 
 
-@pytest.mark.parametrize("service", OURS)
+@pytest.mark.parametrize("service", ["producers", *WITH_TRITON])
 def test_the_doctor_in_a_container_finds_nothing_missing(up: Project, service: str) -> None:
     said = up.exec(service, "secondlook", "doctor")
     assert "missing" not in said
     assert "lacking" not in said
     assert "frames in /frames: room for" in said
-    assert ("Triton at triton:8001 answers and shares this memory" in said) is (
-        service != "producers"
-    )
+    shares = "Triton at triton:8001 answers and shares this memory" in said
+    assert shares is (service in WITH_TRITON)
 
 
 def test_secrets_are_in_no_image_and_nobody_elses_container(up: Project, tmp_path: Path) -> None:
     for user in OURS:
         access(up, user, tmp_path)
     passwords = {user: (tmp_path / user).read_text() for user in OURS}
-    assert len(set(passwords.values())) == 3
+    assert len(set(passwords.values())) == len(OURS)
     for service in OURS:
         said = up.shell(service, "cat /login/* /proc/self/environ 2>/dev/null; env")
         assert {user for user, secret in passwords.items() if secret in said} == {service}
@@ -149,15 +150,34 @@ def test_secrets_are_in_no_image_and_nobody_elses_container(up: Project, tmp_pat
         assert not [secret for secret in passwords.values() if secret in history]
 
 
-def test_the_broker_listens_on_loopback_alone(up: Project) -> None:
-    bound = [
+def test_broker_and_page_listen_on_loopback_alone(up: Project) -> None:
+    bound = {
         (address["HostIp"], address["HostPort"])
         for service in SERVICES
         for found in [up.inspected(service)["NetworkSettings"]["Ports"] or {}]
         for addresses in found.values()
         for address in addresses or ()
-    ]
-    assert bound == [("127.0.0.1", up.environment["MQTT_PORT"])]
+    }
+    assert bound == {("127.0.0.1", up.environment[f"{what}_PORT"]) for what in ("MQTT", "PAGE")}
+
+
+def test_the_page_answers_a_browser_of_this_machine_with_a_live_picture(up: Project) -> None:
+    at = f"http://localhost:{up.environment['PAGE_PORT']}"
+    with urllib.request.urlopen(at, timeout=30) as answer:
+        assert "Second Look" in answer.read().decode()
+    # Of the frame store, which the page may read and nothing else.
+    until(
+        lambda: shown(f"{at}/cameras/demo/live.jpg").startswith(b"\xff\xd8"),
+        "a picture of the camera",
+    )
+
+
+def shown(address: str) -> bytes:
+    """Return what the page gives, or nothing."""
+    with contextlib.suppress(OSError), urllib.request.urlopen(address, timeout=10) as answer:  # noqa: S310 - of this machine
+        found: bytes = answer.read()
+        return found
+    return b""
 
 
 def test_triton_and_the_detector_reach_nobody_outside(up: Project) -> None:
