@@ -9,10 +9,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 SERVICES = ("producers", "detector_svc", "classifier_svc")
 PURE = (
-    *(
-        f"secondlook/{name}.py"
-        for name in ("messages", "topics", "mailbox", "backoff", "wall", "jpeg")
-    ),
+    *(f"secondlook/{name}.py" for name in ("messages", "topics", "mailbox", "backoff", "wall")),
     *(f"secondlook/local/{name}.py" for name in ("truth", "watching")),
     "secondlook/evaluation/record.py",
     *(f"secondlook/commands/{name}.py" for name in ("counted", "diagnosis", "told")),

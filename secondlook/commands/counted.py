@@ -30,6 +30,9 @@ class Counted:
         known = self._newest.get(stats.service)
         if known is not None and known.at < stats.at:
             self._before[stats.service] = known
+        elif known is not None and known.at > stats.at:
+            # Its clock was set back: what came before cannot be compared.
+            self._before.pop(stats.service, None)
         self._newest[stats.service] = stats
 
     def of(self, service: str) -> Stats | None:

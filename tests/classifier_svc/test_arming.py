@@ -1,8 +1,14 @@
 """A camera is disarmed and armed again: what ends, and which looks count from then on."""
 
-import pytest
+from typing import Any
 
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from classifier_svc.judge import Effect, Gap
 from tests.classifier_svc.scene import HERE, START, THERE, Scene, look, ns
+from tests.classifier_svc.test_invariants import HISTORIES, play
 
 HOUR = 3600.0
 
@@ -130,3 +136,58 @@ def test_a_lower_score_and_another_cooldown_hold_from_the_next_look_on() -> None
     scene.judge.rule = scene.rule.model_copy(update={"cooldown_s": 0.0})
     told = scene.looks((10, "s"), (10.2, "s"), track="2")
     assert told == ["new small_gun"], "no cooldown: the same place alerts again"
+
+
+class Switched:
+    """A scene that is disarmed and armed between the steps of a history."""
+
+    def __init__(self, switches: set[int]) -> None:
+        self.scene = Scene()
+        self.switches = switches
+        self.at = 0.0
+        self.armed_at = float("-inf")
+
+    def play(self, number: int, step: tuple[Any, ...]) -> list[Effect]:
+        """Do a step, switched before it where that is its turn; return what followed the step."""
+        judge = self.scene.judge
+        if step[0] in ("look", "seen", "ended", "silent"):
+            self.at = max(self.at, step[1] / 10)
+        if number in self.switches and judge.armed:
+            disarm(self.scene, self.at)
+        elif number in self.switches:
+            arm(self.scene, self.at)
+            self.armed_at = self.at
+        armed = judge.armed
+        told = play(self.scene, step)
+        self.scene.judge.armed = armed  # a restart finds it among the settings
+        return told
+
+
+SWITCHES = st.sets(st.integers(0, 59), max_size=8)
+
+
+@settings(max_examples=200, deadline=None)
+@given(steps=HISTORIES, switches=SWITCHES)
+def test_of_a_disarmed_camera_nothing_is_told_but_blind_time(
+    steps: list[tuple[Any, ...]], switches: set[int]
+) -> None:
+    switched = Switched(switches)
+    for number, step in enumerate(steps):
+        told = switched.play(number, step)
+        assert switched.scene.judge.armed or all(isinstance(effect, Gap) for effect in told)
+        assert switched.scene.judge.armed or not switched.scene.judge.open_labels()
+    switched.scene.check()
+
+
+@settings(max_examples=200, deadline=None)
+@given(steps=HISTORIES, switches=SWITCHES)
+def test_no_episode_begins_before_its_camera_was_armed(
+    steps: list[tuple[Any, ...]], switches: set[int]
+) -> None:
+    switched = Switched(switches)
+    for number, step in enumerate(steps):
+        before = len(switched.scene.changes)
+        switched.play(number, step)
+        for change in switched.scene.changes[before:]:
+            began_s = (change.episode.started_ns - START) / 1e9
+            assert change.event != "new" or began_s >= switched.armed_at

@@ -3,6 +3,8 @@
 import cv2
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from classifier_svc.drawing import Caption, annotated, shrunk
 from classifier_svc.pictures import Image
@@ -105,3 +107,27 @@ def test_what_is_drawn_survives_a_coarse_jpeg() -> None:
     coarse = cv2.imdecode(cv2.imencode(".jpg", drawn, [cv2.IMWRITE_JPEG_QUALITY, 50])[1], 1)
     assert coarse is not None
     assert len(heights(coarse.astype(np.uint8)[180:])) == len(heights(drawn[180:]))
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    size=st.tuples(st.integers(1, 900), st.integers(1, 900)),
+    corners=st.lists(st.floats(0, 1), min_size=4, max_size=4),
+    tag=st.text(max_size=60),
+    parts=st.lists(st.text(max_size=60), max_size=5),
+    max_width=st.integers(320, 1280),
+)
+def test_whatever_is_drawn_is_a_picture_of_the_right_width_above_its_text(
+    size: tuple[int, int], corners: list[float], tag: str, parts: list[str], max_width: int
+) -> None:
+    width, height = size
+    image = grey(width, height)
+    x1, x2 = sorted(round(share * (width - 1)) for share in corners[:2])
+    y1, y2 = sorted(round(share * (height - 1)) for share in corners[2:])
+    drawn = annotated(
+        image, Box(x1=x1, y1=y1, x2=x2 + 1, y2=y2 + 1), Caption(tag, parts), max_width
+    )
+    assert drawn.dtype == np.uint8
+    assert 320 <= drawn.shape[1] <= max(max_width, 320)
+    assert drawn.shape[0] > 0
+    assert (image == 128).all(), "the original is somebody else's"

@@ -2,6 +2,8 @@ import json
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pydantic import JsonValue
 
 from classifier_svc.settings import KEYS, Settings
@@ -124,3 +126,31 @@ def test_a_label_that_alerts_no_more_is_left_out_of_what_was_set() -> None:
 def test_a_row_that_cannot_hold_any_more_is_refused(key: str, value: bytes) -> None:
     with pytest.raises(ValueError, match=r"must be|no such|JSON|Expecting"):
         settings().restore(key, value)
+
+
+SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5)
+LABELS = st.sampled_from(["small_gun", "big_gun", "cannon"])
+VALUES = SCALARS | st.floats(0, 1) | st.dictionaries(LABELS, st.floats(-0.1, 1.1) | SCALARS)
+
+
+@given(given=st.lists(st.tuples(st.sampled_from(KEYS), VALUES), max_size=6))
+def test_whatever_is_commanded_what_holds_is_valid_and_outlives_a_restart(
+    given: list[tuple[str, Any]],
+) -> None:
+    one = settings()
+    rows: dict[str, bytes | None] = {}
+    for key, value in given:
+        before = {key: one.in_force(key) for key in KEYS}
+        try:
+            one.set(key, value)
+        except Unreadable:
+            assert {key: one.in_force(key) for key in KEYS} == before
+        rows |= {key: stored for _, key, stored in one.take_changes()}
+    assert 0 <= one.rule.cooldown_s <= 86_400
+    assert all(0 <= one.rule.score_needed(label) <= 1 for label in one.rule.labels)
+    two = settings()
+    for key, stored in rows.items():
+        if stored is not None:
+            two.restore(key, stored)
+    assert [two.in_force(key) for key in KEYS] == [one.in_force(key) for key in KEYS]
+    assert all(json.loads(json.dumps(one.in_force(key))) == one.in_force(key) for key in KEYS)

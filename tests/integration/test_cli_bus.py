@@ -196,19 +196,21 @@ async def test_watch_prints_json_and_saves_pictures(broker: Broker, tmp_path: Pa
 
 
 async def test_watch_ends_when_nobody_reads_it(broker: Broker) -> None:
-    command = f"{sys.executable} -m secondlook.cli watch {' '.join(at(broker))} --json | head -n 1"
-    process = await asyncio.create_subprocess_shell(
-        command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
-    )
+    process = await secondlook("watch", *at(broker), "--json")
+    assert process.stdout is not None
     async with Classifier(broker.mqtt(), []) as classifier:
-        done = asyncio.create_task(finished(process))
-        while not done.done():
+        first = asyncio.create_task(process.stdout.readline())
+        while not first.done():
             await classifier.alert(ALERT)
             await asyncio.sleep(0.2)
-        _, out, err = await done
-
-    assert json.loads(out)
-    assert "Traceback" not in err
+        assert json.loads(await first)
+        process._transport.get_pipe_transport(1).close()  # type: ignore[attr-defined]
+        async with asyncio.timeout(30):
+            while process.returncode is None:
+                await classifier.alert(ALERT)
+                await asyncio.sleep(0.2)
+    assert process.stderr is not None
+    assert b"Traceback" not in await process.stderr.read()
 
 
 async def test_check_says_what_is_wrong_with_each_part(broker: Broker, tmp_path: Path) -> None:

@@ -11,11 +11,13 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
+from hypothesis import given
+from hypothesis import strategies as st
 
 from classifier_svc.records import add_feedback
 from secondlook.adapters.history import History
 from secondlook.cli import main
-from secondlook.commands.told import Choice, Told, meant, seconds, together
+from secondlook.commands.told import FIELDS, Choice, Told, described, meant, seconds, together
 from secondlook.errors import DatabaseError
 from secondlook.jpeg import comment_of
 from secondlook.messages import Alert, Feedback
@@ -189,3 +191,32 @@ def test_without_a_command_it_follows_and_help_names_the_others() -> None:
         result = call(*arguments)
         assert result.exit_code == 2
         assert "write 90s, 15m, 2h" in result.stderr
+
+
+@given(
+    said=st.lists(
+        st.tuples(
+            st.integers(0, 5),
+            st.sampled_from(["front_door", "yard"]),
+            st.sampled_from(["new", "update", "end"]),
+            st.booleans(),
+        ),
+        max_size=20,
+    )
+)
+def test_no_message_is_lost_when_messages_are_put_together(
+    said: list[tuple[int, str, str, bool]],
+) -> None:
+    messages = [
+        (alert(hours, camera, event=event, sequence=number), delivered)
+        for number, (hours, camera, event, delivered) in enumerate(said)
+    ]
+    found = together(messages, {}, Choice())
+    assert sorted(a.sequence for one in found for a in one.messages) == list(range(len(said)))
+    begun = [one.last.started_at for one in found]
+    assert begun == sorted(begun)
+    for one in found:
+        assert len({a.id for a in one.messages}) == 1
+        assert meant(found, one.last.id) is one
+        assert list(one.row()) == list(FIELDS)
+        assert dict(described(one))["id"] == one.last.id

@@ -1,11 +1,14 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from secondlook.commands.counted import Counted, samples
+from secondlook.commands.counted import DROPPED, Counted, samples
 from secondlook.messages import Stats
 
 START = datetime(2026, 11, 22, 6, 0, tzinfo=UTC)
+CAUSES = ("", "{camera=yard,cause=late}", "{camera=yard,cause=paced}", "{camera=yard}")
 LATE, PACED = "{camera=yard,cause=late}", "{camera=yard,cause=paced}"
 
 
@@ -73,3 +76,31 @@ def test_frames_lost_at_both_services_are_summed() -> None:
         counted.take(stats("detector", seconds, **{old: seconds * 2.0}))
     assert counted.dropped("yard") == 3
     assert counted.dropped("door") == 0
+
+
+SAID = st.lists(
+    st.tuples(
+        st.sampled_from(["producers", "detector", "other"]),
+        st.integers(0, 60),
+        st.dictionaries(
+            st.sampled_from([f"{name}{labels}" for name in DROPPED.values() for labels in CAUSES])
+            | st.text(max_size=20),
+            st.floats(0, 1e6),
+        ),
+    ),
+    max_size=10,
+)
+
+
+@given(said=SAID)
+def test_no_number_shrinks_whatever_services_say_in_whatever_order(
+    said: list[tuple[str, int, dict[str, float]]],
+) -> None:
+    counted = Counted()
+    for service, seconds, counters in said:
+        counted.take(stats(service, seconds, **counters))
+        for name in DROPPED.values():
+            growth = counted.growth(service, name)
+            assert growth is None or growth >= 0
+            assert counted.value(service, name, cause="late") <= counted.value(service, name)
+        assert (counted.dropped("yard") or 0) >= 0

@@ -5,6 +5,8 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from secondlook import samples, topics
 from secondlook.commands.diagnosis import SERVICES, Facts, diagnose
@@ -189,3 +191,38 @@ def test_nothing_more_is_to_come_once_all_have_said_their_numbers_twice() -> Non
     facts.services["detector"] = "offline"
     assert facts.complete, "it will say nothing"
     assert not Facts("x", "y").complete
+
+
+NAMES = st.sampled_from(["front_door", "yard"])
+ONLINE = st.sampled_from(["online", "offline"])
+NUMBERS = st.dictionaries(
+    st.sampled_from([SENT, LOST, "classifier_crops_waiting", "classifier_outbox_age_seconds"])
+    | st.sampled_from(["condition_ok{condition=x}", "classifier_outbox_refused", "rubbish{a"]),
+    st.floats(0, 1e4),
+)
+
+
+@given(
+    connected=st.booleans(),
+    services=st.dictionaries(st.sampled_from([*SERVICES, "other"]), ONLINE),
+    cameras=st.dictionaries(NAMES, ONLINE),
+    armed=st.dictionaries(NAMES, st.booleans()),
+    said=st.lists(st.tuples(st.sampled_from(SERVICES), NUMBERS), max_size=4),
+)
+def test_whatever_is_heard_is_put_into_sentences_that_say_what_to_do(
+    connected: bool,
+    services: dict[str, str],
+    cameras: dict[str, str],
+    armed: dict[str, bool],
+    said: list[tuple[str, dict[str, float]]],
+) -> None:
+    facts = Facts("x:1", "root", connected=connected, services=services, cameras=cameras)
+    facts.armed = armed
+    for service, growth in said:
+        stats(facts, service, growth)
+    found = list(diagnose(facts, CAMERAS if armed else {}))
+    assert found
+    assert all(finding.what for finding in found)
+    assert all(finding.advice for finding in found if finding.verdict == "wrong")
+    healthy_ = connected and all(services.get(name) == "online" for name in SERVICES)
+    assert healthy_ or any(finding.verdict == "wrong" for finding in found)
