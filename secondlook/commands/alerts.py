@@ -47,6 +47,7 @@ def command() -> None:
       secondlook alerts list --camera front_door --since 1d
       secondlook alerts show last --picture last.jpg
       secondlook alerts export ~/alerts --since 7d     a table, all messages, the pictures
+      docker compose exec classifier secondlook alerts list
     """
 
 

@@ -256,6 +256,16 @@ def test_the_board_shows_rates_delays_and_what_is_lost() -> None:
         assert words in text, words
 
 
+def test_a_user_who_may_not_hear_of_frames_sees_their_rate_all_the_same() -> None:
+    board = Board()
+    board.saw_status({"camera": "front_door"}, "online")
+    for seconds, sent in ((0, 0.0), (10, 48.0)):
+        key = "frames_sent_total{camera=front_door}"
+        at = samples.CAPTURED + timedelta(seconds=seconds)
+        board.saw_stats(Stats(service="producers", version="1", at=at, counters={key: sent}))
+    assert "4.8/s" in drawn(board)
+
+
 def test_the_board_says_which_camera_is_disarmed() -> None:
     board = Board()
     levels = {"camera": "front_door", "key": "armed"}
