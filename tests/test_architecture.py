@@ -28,7 +28,6 @@ PURE = (
         f"secondlook/page/{name}.py"
         for name in ("album", "entries", "fold", "framing", "numbers", "summary", "views")
     ),
-    "secondlook/jpeg.py",
 )
 OUTSIDE_WORLD = {
     *("paho", "tritonclient", "sqlite3", "socket", "ssl", "select", "selectors", "asyncio"),

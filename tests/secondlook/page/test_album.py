@@ -1,3 +1,6 @@
+from hypothesis import given
+from hypothesis import strategies as st
+
 from secondlook.page.album import Album
 from secondlook.samples import TINY_JPEG
 from tests.secondlook.page.said import picture
@@ -63,3 +66,38 @@ def test_a_deleted_picture_is_gone() -> None:
 
     assert album.get("a") is None
     assert album.newest("yard") is None
+
+
+names = st.sampled_from("abcdef")
+steps = st.lists(
+    st.one_of(
+        st.tuples(st.just("add"), names, st.integers(0, 3000)),
+        st.tuples(st.just("forget"), names, st.just(0)),
+        st.tuples(st.just("remove"), names, st.just(0)),
+        st.tuples(st.just("keep_only"), names, st.just(0)),
+    ),
+    max_size=40,
+)
+
+
+@given(steps)
+def test_whatever_happens_it_keeps_its_limit_and_names_only_what_it_has(
+    history: list[tuple[str, str, int]],
+) -> None:
+    most = 2 * len(picture("a", 2000))
+    album = Album(most_bytes=most)
+    for what, name, size in history:
+        match what:
+            case "add":
+                album.add(f"camera-{name}", picture(name, size))
+            case "forget":
+                album.forget(f"camera-{name}")
+            case "remove":
+                album.remove(name)
+            case "keep_only":
+                album.keep_only({name})
+
+        kept = {each: album.get(each) for each in "abcdef" if each in album}
+        assert sum(len(jpeg or b"") for jpeg in kept.values()) <= most
+        newest = {album.newest(f"camera-{each}") for each in "abcdef"} - {None}
+        assert newest <= set(kept)

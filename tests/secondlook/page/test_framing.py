@@ -1,4 +1,7 @@
-from secondlook.page.framing import KEPT, Frames
+from hypothesis import given
+from hypothesis import strategies as st
+
+from secondlook.page.framing import JUDGED_WITHIN_NS, KEPT, Frames
 from tests.secondlook.page.said import frame
 
 
@@ -50,3 +53,23 @@ def test_the_rate_is_that_of_the_last_seconds() -> None:
 
     assert found.rate(9.9) == 5.0
     assert found.rate(100.0) == 0.0
+
+
+@given(st.lists(st.tuples(st.booleans(), st.integers(0, 300)), max_size=200))
+def test_what_is_shown_was_announced_and_is_hardly_older_than_the_newest(
+    history: list[tuple[bool, int]],
+) -> None:
+    found, came = Frames(), []
+    for number, (is_frame, which) in enumerate(history):
+        if is_frame:
+            came.append(frame(number))
+            found.came(came[-1], number / 5)
+        else:
+            found.judged(frame(which).id)
+
+        candidates = found.candidates()
+        assert bool(candidates) is bool(came)
+        assert candidates[-1:] == came[-1:]
+        for each in candidates:
+            assert each in came
+            assert came[-1].captured_ns - each.captured_ns <= JUDGED_WITHIN_NS

@@ -2,6 +2,8 @@ import re
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from secondlook.page.numbers import TROUBLES, digest
 from tests.secondlook.page.said import stats
@@ -50,3 +52,21 @@ def test_every_trouble_is_a_number_that_the_operations_page_marks(name: str) -> 
 
     assert len(rows) == 1
     assert re.search(r"`!` \|", rows[0]), rows[0]
+
+
+services = st.sampled_from(["producers", "detector", "classifier", "someone"])
+counters = st.dictionaries(
+    st.one_of(st.sampled_from([*TROUBLES, "frames_sent_total{camera=yard}", "{"]), st.text()),
+    st.floats(allow_nan=False, allow_infinity=False),
+    max_size=8,
+)
+
+
+@given(services, counters, counters, st.integers(-60, 60))
+def test_any_numbers_become_words(
+    service: str, before: dict[str, float], now: dict[str, float], later_s: int
+) -> None:
+    said = digest(stats(service, later_s, **now), stats(service, 0, **before))
+
+    assert "-" not in said.work.partition(" ")[0]
+    assert len(said.troubles) <= len(TROUBLES)
