@@ -121,6 +121,7 @@ async def stacks(
     """Run the stacks of a load, and its cameras; the first one's Triton serves all."""
     async with contextlib.AsyncExitStack() as held:
         started: list[Stack] = []
+        wishes: list[Wish] = []
         for group in range(load_.groups):
             own = folder / f"group{group}"
             own.mkdir()
@@ -129,14 +130,20 @@ async def stacks(
                 settings["triton"] = {"url": started[0].triton.url}
             path = own / "config.yaml"
             path.write_text(yaml.safe_dump(settings))
-            wish = Wish(path, load(path), models=models, platform=platform, own_triton=not started)
-            stack = await held.enter_async_context(running(wish, own, lambda *_: None))
-            quiet = Console(quiet=True)
-            await start_all(stack, wish, quiet, services=["classifier", "detector"])
-            started.append(stack)
+            first = not started
+            wish = Wish(path, load(path), models=models, platform=platform, own_triton=first)
+            wishes.append(wish)
+            started.append(await held.enter_async_context(running(wish, own, lambda *_: None)))
+        starting = zip(started, wishes, strict=True)
+        await asyncio.gather(*(_start(stack, wish) for stack, wish in starting))
         for group, stack in enumerate(started):
             _feed(stack, load_, folder / f"group{group}")
         yield started
+
+
+async def _start(stack: Stack, wish: Wish) -> None:
+    quiet = Console(quiet=True)
+    await start_all(stack, wish, quiet, services=["classifier", "detector"])
 
 
 def _settings(load_: Load, group: int) -> dict[str, Any]:
