@@ -19,6 +19,7 @@ from secondlook.commands import (
     schema,
     setting,
     test_alert,
+    triton,
     up,
     watch,
 )
@@ -83,6 +84,7 @@ for command in (
     restore,
     doctor,
     broker_config,
+    triton,
     schema,
 ):
     main.add_command(command.command)

@@ -81,6 +81,21 @@ def model_repository(wish: Path | None = None) -> Path:
     return folder.resolve()
 
 
+def triton_for(repository: Path, progress: Callable[[str], None]) -> tritonserver.TritonHome:
+    """Return an installed Triton that can serve these models; install it where it is missing.
+
+    Raises:
+        InstallError: It cannot be had on this machine.
+    """
+    try:
+        heavy = tritonserver.needs_tensorflow(repository)
+        return tritonserver.install(progress, tensorflow=heavy)
+    except OSError as error:
+        raise InstallError(
+            f"Triton cannot be installed: {error}; set SECONDLOOK_CACHE to a folder of yours"
+        ) from error
+
+
 class Stack:
     """Runs the parts of one wish; made by `running`."""
 
@@ -127,13 +142,7 @@ class Stack:
             InstallError: Triton cannot be had on this machine, or there are no models.
         """
         repository = model_repository(self._wish.models)
-        try:
-            heavy = tritonserver.needs_tensorflow(repository)
-            home = await asyncio.to_thread(tritonserver.install, progress, tensorflow=heavy)
-        except OSError as error:
-            raise InstallError(
-                f"Triton cannot be installed: {error}; set SECONDLOOK_CACHE to a folder of yours"
-            ) from error
+        home = await asyncio.to_thread(triton_for, repository, progress)
         http_port, metrics_port = self._port(None), self._port(None)
         self.triton_metrics = f"http://{LOOPBACK}:{metrics_port}/metrics"
         argv, env = tritonserver.command(
