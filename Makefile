@@ -41,7 +41,7 @@ test-all: $(VENV)/.dev ## every test but the detector's training
 	@requirements/prometheus
 	$(PYTEST) -m "not training"
 
-test-training: $(VENV)/.dev ## trains a detector; says what it downloads (about 3 GB), then does it
+test-training: $(VENV)/.dev ## trains detectors and the kit in small; says what it downloads (about 3 GB), then does it
 	$(PYTEST) -s -m training tests/training
 
 check: $(VENV)/.dev ## style and types, as everywhere in the project

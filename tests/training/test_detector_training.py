@@ -12,24 +12,13 @@ import pytest
 pytest.importorskip("onnxruntime", reason="the extra `training` is not installed")
 import onnx
 
-from training.environment import MADE, VARIABLE, TrainingError, interpreter, make
+from training.environment import VARIABLE
 from training.fused import FusedDetector
 from training.operating_point import loaded
 from training.recognise import recognise
 
 ROOT = Path(__file__).parents[2]
 pytestmark = [pytest.mark.training, pytest.mark.timeout(3600)]
-
-
-@pytest.fixture(scope="session")
-def python() -> Path:
-    """An interpreter with the tool: the named one, or one that is made, which is announced."""
-    try:
-        return interpreter("yolov5")
-    except TrainingError:
-        if VARIABLE in os.environ:
-            raise
-        return make(MADE)
 
 
 def run(*arguments: object, **variables: str) -> str:
