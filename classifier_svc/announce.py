@@ -58,6 +58,8 @@ class Announcer:
             messages.append(outgoing(topics.SNAPSHOTS, pictures.snapshot, camera=self._camera))
         messages.append(outgoing(topics.ALERTS, alert, **levels))
         messages.append(outgoing(topics.LAST, alert, **levels))
+        if alert.event == "new":
+            messages.append(outgoing(topics.NEWEST, alert, camera=self._camera))
         return alert, messages + self._state_after(change)
 
     def _picture(self, kind: str, jpeg: bytes) -> Outgoing:

@@ -60,7 +60,7 @@ def forget(db: Connection, camera: str, first: str, end: str) -> tuple[int, list
         "UPDATE inbox SET payload = NULL WHERE camera = ? AND done_ns IS NOT NULL", (camera,)
     )
     clearing = []
-    for pattern in (topics.LAST.pattern, *PICTURES):
+    for pattern in (topics.LAST.pattern, topics.NEWEST.pattern, *PICTURES):
         rows = db.execute("SELECT levels, payload FROM retained WHERE topic = ?", (pattern,))
         for levels, payload in rows.fetchall():
             if json.loads(levels)["camera"] == camera and first <= _id_in(pattern, payload) < end:

@@ -74,4 +74,13 @@ MIGRATIONS = (
         jpeg BLOB NOT NULL
     )
     """,
+    """
+    CREATE TABLE announced (
+        prefix TEXT NOT NULL,            -- of Home Assistant's discovery topics
+        device TEXT NOT NULL,
+        payload BLOB NOT NULL,           -- what is said; empty: the device is taken away
+        former BLOB,                     -- what Home Assistant may know though it is said no more
+        PRIMARY KEY (prefix, device)
+    ) WITHOUT ROWID
+    """,
 )

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 from classifier_svc import outbox_rows, records
 from classifier_svc.desk import Desk
+from classifier_svc.discovery import Discovery
 from classifier_svc.feedback import FeedbackBox
 from classifier_svc.inbox import Inbox, Received
 from classifier_svc.keeper import Keeper
@@ -29,7 +30,7 @@ from secondlook.backoff import Backoff
 from secondlook.config import Config
 from secondlook.errors import DatabaseError
 from secondlook.messages import Crop, CropMessage
-from secondlook.service import Context, publish_stats, watch_disk
+from secondlook.service import VERSION, Context, publish_stats, watch_disk
 
 log = logging.getLogger(__name__)
 
@@ -110,6 +111,7 @@ class Service:
             keeper=self._keeper,
             metrics=metrics,
         )
+        self._discovery = Discovery(config, VERSION, bus=bus, database=database)
         self._requests = Requests(
             config,
             bus=bus,
@@ -148,6 +150,8 @@ class Service:
                 group.create_task(self._feedback.hear(), name="feedback")
                 group.create_task(self._requests.hear_commands(), name="commands")
                 group.create_task(self._outbox.run(), name="outbox")
+                group.create_task(self._discovery.run(), name="discovery")
+                group.create_task(self._discovery.hear_births(), name="births")
                 group.create_task(self._second_look.run(), name="second look")
                 group.create_task(self._tick(), name="tick")
                 group.create_task(self._keeper.run(), name="review")
@@ -161,6 +165,7 @@ class Service:
     async def _greet(self) -> None:
         self._desk.connection_was_cut()
         await self._outbox.connected()
+        self._discovery.connected()
 
     async def _receive(self) -> None:
         while True:
@@ -261,6 +266,7 @@ class Service:
             folders["review"] = self._config.review.folder
         watch_disk(self._context, **folders)
         metrics.gauge("crops_waiting", "Crops that wait for a verdict", lambda: len(inbox.waiting))
+        metrics.gauge("model_up", "Whether the model answers", lambda: self._second_look.model_up)
         metrics.gauge("outbox_waiting", "Messages not acknowledged yet", lambda: outbox.depth)
         metrics.gauge("outbox_refused", "Alerts the broker refuses", lambda: outbox.refused)
         metrics.gauge("outbox_age_seconds", "Age of the oldest of them", self._outbox_age_s)

@@ -34,6 +34,12 @@ class Metrics:
         self.up = Gauge(
             "secondlook_camera_up", "1 while frames come, else 0", camera, registry=registry
         )
+        self.fps = Gauge(
+            "secondlook_camera_fps",
+            "Frames announced per second, over the last ten",
+            camera,
+            registry=registry,
+        )
         self.announced_after = Histogram(
             "secondlook_capture_to_announce_seconds",
             "From capture until the frame was handed to the bus",

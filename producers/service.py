@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from producers.metrics import Metrics
 from producers.process import CaptureProcess
+from producers.rate import Rate
 from producers.reports import Captured, Complaint, Counted, Impossible, Opened, Order, Report
 from producers.sources import Command, parse, redact
 from producers.statuses import Statuses
@@ -101,11 +102,13 @@ class Producer:
         self._metrics = metrics
         self._statuses = statuses
         self._watch = Watch(order.fps)
+        self._rate = Rate()
         self._backoff = Backoff(first_s=0.2, longest_s=10.0)
         self._opened = self._was_online = False
         self._said = ""
         self._complaint = ""
         metrics.begin(self.camera)
+        metrics.fps.labels(self.camera).set_function(lambda: self._rate.per_s(time.monotonic()))
 
     async def run(self) -> None:
         """Capture until the source ends.
@@ -187,6 +190,7 @@ class Producer:
         self._backoff.reset()
         if self._bus.send(topics.FRAMES, ref, camera=self.camera):
             self._metrics.sent.labels(self.camera).inc()
+            self._rate.tell(time.monotonic())
         else:
             self._metrics.dropped.labels(self.camera, "bus").inc()
         # Against a clock that was set back in between.

@@ -326,6 +326,17 @@ class Snapshots(Section):
         return [kind for kind in ("crop", "clean") if getattr(self, kind)]
 
 
+class HomeAssistant(Section):
+    """Devices and entities for Home Assistant, by MQTT discovery."""
+
+    enabled: bool = True
+    """Announce them; false takes away what was announced before."""
+    prefix: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}(/[A-Za-z0-9_-]{1,64})*$")] = (
+        "homeassistant"
+    )
+    """The discovery prefix of Home Assistant, which also says `online` on `<prefix>/status`."""
+
+
 class Metrics(Section):
     """Health and Prometheus metrics over HTTP: /livez, /readyz, /metrics."""
 
@@ -445,6 +456,7 @@ class Config(Section):
     classifier: Classifier = Classifier()
     alerts: Alerts = Alerts()
     snapshots: Snapshots = Snapshots()
+    homeassistant: HomeAssistant = HomeAssistant()
     metrics: Metrics = Metrics()
     page: Page = Page()
     review: Review = Review()

@@ -103,6 +103,7 @@ SAMPLES: dict[str, list[Any]] = {
     ],
     "alerts/{camera}/{label}": [ALERT],
     "last/{camera}/{label}": [ALERT],
+    "newest/{camera}": [ALERT],
     "state/{camera}/{label}": ["ON"],
     "snapshots/{camera}": [TINY_JPEG],
     "pictures/{camera}/{kind}": [TINY_JPEG],

@@ -47,6 +47,8 @@ class Topic(Generic[M]):
     max_bytes: int = 65_536
     """A larger payload is unreadable."""
     kind: Literal["json", "text", "jpeg"] = "json"
+    prefix: str | None = None
+    """Stands in the place of the root: for topics that others have laid down."""
 
     @cached_property
     def _adapter(self) -> TypeAdapter[M]:
@@ -71,18 +73,20 @@ class Topic(Generic[M]):
         for name, level in levels.items():
             if not LEVEL.fullmatch(level):
                 raise ValueError(f"{name} {level!r} cannot stand in a topic")
-        return f"{root}/{self.pattern.format(**levels)}"
+        return f"{self.prefix or root}/{self.pattern.format(**levels)}"
 
     def filter(self, root: str, **levels: str) -> str:
         """Return the subscription for this topic; levels that are not given are `+`."""
         names = re.findall(r"\{(\w+)\}", self.pattern)
-        return f"{root}/{self.pattern.format(**dict.fromkeys(names, '+') | levels)}"
+        levels = dict.fromkeys(names, "+") | levels
+        return f"{self.prefix or root}/{self.pattern.format(**levels)}"
 
     def levels(self, root: str, path: str) -> Mapping[str, str] | None:
         """Return the placeholders' values in a topic; None if it is another topic."""
-        if not path.startswith(f"{root}/"):
+        first = self.prefix or root
+        if not path.startswith(f"{first}/"):
             return None
-        match = self._regex.fullmatch(path[len(root) + 1 :])
+        match = self._regex.fullmatch(path[len(first) + 1 :])
         return match.groupdict() if match else None
 
     def encode(self, message: M) -> bytes:
@@ -164,6 +168,15 @@ LAST: Topic[messages.Alert] = Topic(
     readers=("consumers",),
     retain=True,
 )
+NEWEST: Topic[messages.Alert] = Topic(
+    "newest/{camera}",
+    messages.Alert,
+    "The alert that began the camera's newest episode, whatever its label; never to trigger on "
+    "without comparing ids.",
+    writers=("classifier",),
+    readers=("consumers",),
+    retain=True,
+)
 STATE: Topic[OnOff] = Topic(
     "state/{camera}/{label}",
     OnOff,
@@ -177,7 +190,7 @@ SNAPSHOTS: Topic[bytes] = Topic(
     "snapshots/{camera}",
     bytes,
     "JPEG of the last alert, its `snapshot_id` in the comment; published before the alert. "
-    "Empty once it was deleted, as is `last/…`.",
+    "Empty once it was deleted, as are `last/…` and `newest/…`.",
     writers=("classifier",),
     readers=("consumers",),
     retain=True,
@@ -302,6 +315,7 @@ ALL: tuple[Topic[Any], ...] = (
     VERDICTS,
     ALERTS,
     LAST,
+    NEWEST,
     STATE,
     SNAPSHOTS,
     PICTURES,

@@ -18,6 +18,7 @@ PURE = (
     *(f"classifier_svc/{name}.py" for name in ("preprocess", "verdict", "episodes", "alerts")),
     *(f"classifier_svc/{name}.py" for name in ("judge", "looks", "memory", "portion")),
     *(f"classifier_svc/{name}.py" for name in ("settings", "drawing")),
+    *(f"classifier_svc/{name}.py" for name in ("homeassistant", "announced")),
     *(
         f"training/evaluate/{name}.py"
         for name in ("labelled", "matching", "measures", "replay", "run", "statistics", "sweeps")

@@ -8,7 +8,7 @@ again after a reconnect). Sending again is the business of whoever keeps the mes
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Self, TypeVar
@@ -260,7 +260,7 @@ class Bus:
             log.warning("no broker at %s: %s; trying again until it answers", self._where, why)
 
     def _hear(self, connection: Connection, incoming: Incoming) -> None:
-        known = topics.which(self.root, incoming.path)
+        known = topics.which(self.root, incoming.path) or self._foreign(incoming.path)
         if known is None:
             connection.ack(incoming)
             return
@@ -280,6 +280,14 @@ class Bus:
             self.stats.dropped_in += reader.dropped - dropped
         if not any(reader.manual_ack for reader in readers):
             ack()
+
+    def _foreign(self, path: str) -> tuple[Topic[Any], Mapping[str, str]] | None:
+        """Return which of the topics that others have laid down this is, and its levels."""
+        for topic in (s.topic for s in self._subscriptions if s.topic.prefix is not None):
+            levels = topic.levels(self.root, path)
+            if levels is not None:
+                return topic, levels
+        return None
 
     def _ack(self, connection: Connection, incoming: Incoming) -> None:
         if not connection.ack(incoming):
