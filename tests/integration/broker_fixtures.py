@@ -46,7 +46,9 @@ class Broker:
     def __init__(self, kind: str, folder: Path) -> None:
         self.kind = kind
         self.port = free_port()
-        self._folder = folder
+        self.folder = folder
+        self.settings = ""
+        """More lines of mosquitto's configuration."""
         self._process: subprocess.Popen[bytes] | None = None
 
     def mqtt(self) -> Mqtt:
@@ -60,20 +62,21 @@ class Broker:
 
     def _command(self) -> list[str]:
         if self.kind == "amqtt":
-            config = self._folder / "amqtt.yaml"
+            config = self.folder / "amqtt.yaml"
             config.write_text(
                 f"listeners:\n  default:\n    type: tcp\n    bind: 127.0.0.1:{self.port}\n"
                 "plugins:\n  amqtt.plugins.authentication.AnonymousAuthPlugin:\n"
                 "    allow_anonymous: true\n"
             )
             return [str(Path(sys.executable).parent / "amqtt"), "-c", str(config)]
-        config = self._folder / "mosquitto.conf"
+        config = self.folder / "mosquitto.conf"
         config.write_text(
             f"listener {self.port} 127.0.0.1\nallow_anonymous true\n"
-            f"persistence true\npersistence_location {self._folder}/\n"
+            f"persistence true\npersistence_location {self.folder}/\n"
             "autosave_interval 1\nautosave_on_changes true\n"
             "max_inflight_messages 1000\nmax_queued_messages 10000\n"
             + ("user root\n" if os.geteuid() == 0 else "")
+            + self.settings
         )
         return [str(MOSQUITTO), "-c", str(config)]
 

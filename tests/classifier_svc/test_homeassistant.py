@@ -1,0 +1,241 @@
+"""The discovery payloads for every configuration, and what their templates make of messages."""
+
+import json
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from types import SimpleNamespace
+from typing import Any
+
+import jinja2
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from classifier_svc.homeassistant import EVENT_TYPES, devices
+from secondlook import topics
+from secondlook.config import Config
+from secondlook.messages import Counters, Event
+from secondlook.samples import ALERT, SAMPLES
+from tests.classifier_svc.discovery_rules import mistakes
+
+SLUGS = st.from_regex(r"[a-z0-9_]{1,32}", fullmatch=True)
+LEVELS = st.from_regex(r"[A-Za-z0-9_-]{1,64}(/[A-Za-z0-9_-]{1,64}){0,2}", fullmatch=True)
+GONE = b""
+"""What comes when a retained message is deleted."""
+
+
+@st.composite
+def configs(draw: Callable[..., Any]) -> Config:
+    """Make configurations that are valid."""
+    labels = draw(st.lists(SLUGS, min_size=1, max_size=4, unique=True))
+    scores = draw(
+        st.one_of(st.just(0.8), st.fixed_dictionaries(dict.fromkeys(labels, st.just(0.7))))
+    )
+    return Config.model_validate(
+        {
+            "cameras": {
+                name: {"source": "synthetic:"}
+                for name in draw(st.lists(SLUGS, min_size=1, max_size=4, unique=True))
+            },
+            "mqtt": {"root": draw(LEVELS)},
+            "homeassistant": {"prefix": draw(LEVELS)},
+            "alerts": {"labels": labels, "confirm_score": scores},
+            "classifier": {"when_model_down": draw(st.sampled_from(["hold", "unverified"]))},
+        }
+    )
+
+
+def config(**sections: Any) -> Config:
+    cameras = {"front_door": {"source": "synthetic:"}, "yard": {"source": "synthetic:"}}
+    return Config.model_validate({"cameras": cameras} | sections)
+
+
+def camera(**sections: Any) -> dict[str, Any]:
+    components: dict[str, Any] = devices(config(**sections), "1")["secondlook-front_door"][
+        "components"
+    ]
+    return components
+
+
+def rendered(template: str, payload: bytes, state: str = "unknown") -> str:
+    """Render a template as Home Assistant does it, as far as ours need."""
+    env = jinja2.Environment(autoescape=False)  # noqa: S701 - values for machines
+    env.filters["to_json"] = lambda value: json.dumps(value, separators=(",", ":"))
+    env.tests["match"] = lambda value, start: value.startswith(start)
+    env.globals.update(now=time.time, as_timestamp=timestamp)
+    given = {"value": payload.decode(), "this": SimpleNamespace(state=state)}
+    if payload:
+        given["value_json"] = json.loads(payload)
+    return env.from_string(template).render(given)
+
+
+def timestamp(value: Any, default: Any = None) -> Any:
+    try:
+        return (
+            float(value) if isinstance(value, float) else datetime.fromisoformat(value).timestamp()
+        )
+    except ValueError:
+        return default
+
+
+@settings(deadline=None, max_examples=60)
+@given(configs())
+def test_every_configuration_gives_payloads_that_home_assistant_takes(config: Config) -> None:
+    root, prefix = config.mqtt.root, config.homeassistant.prefix
+    found = devices(config, "1.2.3")
+
+    assert [m for d, p in found.items() for m in mistakes(d, p, root, prefix)] == []
+    ids = [c["unique_id"] for p in found.values() for c in p["components"].values() if "name" in c]
+    assert len(ids) == len(set(ids))
+    assert len(found) == len(config.cameras) + 1
+    assert max(len(json.dumps(payload)) for payload in found.values()) < 200_000
+
+
+def test_switched_off_nothing_is_announced() -> None:
+    assert devices(config(homeassistant={"enabled": False}), "1") == {}
+
+
+def test_a_camera_hangs_on_the_system() -> None:
+    found = devices(config(), "1")
+
+    assert list(found) == ["secondlook", "secondlook-front_door", "secondlook-yard"]
+    assert found["secondlook-yard"]["device"]["via_device"] == "secondlook"
+    assert found["secondlook-yard"]["device"]["identifiers"] == ["secondlook-yard"]
+
+
+def test_an_alert_sensor_is_available_only_while_the_whole_chain_works() -> None:
+    waits = [each["topic"] for each in camera()["alert-small_gun"]["availability"]]
+
+    services = ("producers", "detector", "classifier", "triton")
+    assert set(waits) == {
+        "secondlook/cameras/front_door/status",
+        *(f"secondlook/status/{service}" for service in services),
+    }
+
+
+@pytest.mark.parametrize("key", ["events", "picture", "last_label", "last_score", "last_time"])
+def test_what_tells_of_the_past_never_becomes_unavailable_by_itself(key: str) -> None:
+    assert "availability" not in camera()[key]
+
+
+def test_every_label_has_a_sensor_and_a_trigger() -> None:
+    components = camera(alerts={"labels": ["knife", "person"]})
+
+    assert {key for key in components if key.startswith(("alert-", "trigger-"))} == {
+        *("alert-knife", "alert-person", "trigger-knife", "trigger-person")
+    }
+    assert components["alert-knife"]["default_entity_id"] == (
+        "binary_sensor.secondlook_front_door_knife"
+    )
+
+
+def test_unverified_alerts_have_a_trigger_where_they_can_happen() -> None:
+    assert "trigger-unverified" not in camera()
+    assert "trigger-unverified" in camera(classifier={"when_model_down": "unverified"})
+
+
+def test_a_trigger_fires_for_new_alerts_alone_and_for_no_test() -> None:
+    trigger = camera()["trigger-small_gun"]
+
+    def fires(**changes: Any) -> bool:
+        payload = ALERT.model_copy(update=changes).encode()
+        return rendered(trigger["value_template"], payload) == str(trigger["payload"])
+
+    assert fires()
+    assert not fires(event="update", sequence=1)
+    assert not fires(event="end", sequence=2)
+    assert not fires(test=True)
+
+
+def test_the_attributes_of_a_sensor_are_what_people_ask_of_an_alert() -> None:
+    template = camera()["alert-small_gun"]["json_attributes_template"]
+
+    told = json.loads(rendered(template, ALERT.encode()))
+
+    assert told["id"] == ALERT.id
+    assert told["snapshot_id"] == ALERT.snapshot_id
+    assert "detector" not in told
+    assert json.loads(rendered(template, GONE)) == {}
+
+
+@pytest.mark.parametrize(
+    ("key", "expected"),
+    [
+        ("last_label", "small_gun"),
+        ("last_score", "0.97"),
+        ("last_time", "2026-11-22T06:13:19.923Z"),
+        ("alarm_delay", "0.26"),
+    ],
+)
+def test_the_newest_alert_becomes_states_and_a_deleted_one_unknown(key: str, expected: str) -> None:
+    template = camera()[key]["value_template"]
+
+    assert rendered(template, ALERT.encode()) == expected
+    assert rendered(template, GONE) == "None"
+
+
+def test_the_counters_become_states() -> None:
+    counters = Counters(camera="front_door", date="2026-11-22", alerts=3, rejections=14)
+
+    assert rendered(camera()["alerts_today"]["value_template"], counters.encode()) == "3"
+    assert rendered(camera()["rejections_today"]["value_template"], counters.encode()) == "14"
+
+
+def event(kind: str) -> bytes:
+    return Event(event_type=kind, camera="yard", at=datetime.now(UTC)).encode()  # type: ignore[arg-type]  # one of them
+
+
+def ago(seconds: float) -> str:
+    return datetime.fromtimestamp(time.time() - seconds, UTC).isoformat()
+
+
+@pytest.mark.parametrize("kind", EVENT_TYPES)
+def test_the_first_event_of_any_kind_is_taken(kind: str) -> None:
+    payload = event(kind)
+
+    assert rendered(camera()["events"]["value_template"], payload) == payload.decode()
+
+
+@pytest.mark.parametrize("kind", EVENT_TYPES)
+def test_soon_after_an_event_only_a_rejection_is_left_out(kind: str) -> None:
+    told = rendered(camera()["events"]["value_template"], event(kind), state=ago(3))
+
+    assert bool(told) == (kind != "rejected")
+
+
+def test_rejections_that_come_seldom_are_all_taken() -> None:
+    assert rendered(camera()["events"]["value_template"], event("rejected"), state=ago(11))
+
+
+def test_every_kind_of_event_is_announced() -> None:
+    kinds = Event.model_fields["event_type"].annotation
+
+    assert set(camera()["events"]["event_types"]) == set(kinds.__args__)  # type: ignore[union-attr]  # a Literal
+
+
+def stats(**counters: float) -> bytes:
+    [sample] = SAMPLES[topics.STATS.pattern]
+    return topics.STATS.encode(sample.model_copy(update={"counters": counters}))
+
+
+def test_the_numbers_of_the_services_become_states() -> None:
+    system = devices(config(), "1")["secondlook"]["components"]
+    shed = {"classifier_crops_shed_total{camera=yard,cause=full}": 2.0}
+    shed |= {"classifier_crops_shed_total{camera=door,cause=full}": 3.0, "classifier_alerts": 9.0}
+
+    assert rendered(system["crops_dropped"]["value_template"], stats(**shed)) == "5"
+    assert rendered(system["crops_dropped"]["value_template"], stats()) == "0"
+    assert (
+        rendered(system["second_model"]["value_template"], stats(classifier_model_up=1.0)) == "ON"
+    )
+    assert rendered(system["second_model"]["value_template"], stats()) == "OFF"
+    assert rendered(system["version"]["value_template"], stats()) == "0.1.0"
+
+
+def test_each_camera_has_its_own_frame_rate() -> None:
+    counters = {"camera_fps{camera=front_door}": 4.9, "camera_fps{camera=yard}": 1.0}
+    template = camera()["fps"]["value_template"]
+
+    assert rendered(template, stats(**counters)) == "4.9"
+    assert rendered(template, stats()) == "None"
