@@ -145,9 +145,7 @@ def _of_kind(component: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _of_topics(component: Mapping[str, Any], root: str, prefix: str) -> Iterator[str]:
-    granted = {rule.may: set() for rule in rules("homeassistant", root, prefix)}
-    for rule in rules("homeassistant", root, prefix):
-        granted[rule.may].add(rule.filter)
+    granted = {(rule.may, rule.filter) for rule in rules("homeassistant", root, prefix)}
     given = {k: v for k, v in component.items() if k == "topic" or k.endswith("_topic")}
     waits = [each["topic"] for each in component.get("availability", [])]
     for name, path in [*given.items(), *(("availability", path) for path in waits)]:
@@ -156,7 +154,7 @@ def _of_topics(component: Mapping[str, Any], root: str, prefix: str) -> Iterator
             yield f"{name} {path} is none of our topics"
             continue
         topic, _ = known
-        if topic.filter(root) not in granted["write" if name == "command_topic" else "read"]:
+        if ("write" if name == "command_topic" else "read", topic.filter(root)) not in granted:
             yield f"Home Assistant's user may not use {path}"
         if name == "state_topic" and "expire_after" in component and topic.retain:
             yield "a retained message would never grow old"

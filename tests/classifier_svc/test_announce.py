@@ -32,7 +32,8 @@ def told(
     return said(messages_of(scene.history, announcer, pictures, START)[1])
 
 
-NEW = ["snapshots", "alerts", "last"]
+UPDATE = ["snapshots", "alerts", "last"]
+NEW = [*UPDATE, "newest"]
 
 
 def test_a_new_episode_is_told_from_its_picture_to_its_event() -> None:
@@ -65,7 +66,7 @@ def test_an_update_brings_a_picture_and_an_end_does_not() -> None:
     scene.looks((0, "s"), (0.2, "s"))
     scene.look(3, "s", score=1.0)
     scene.watch(0, 8)
-    assert told(scene) == [*NEW, "state ON", "events", *NEW, "alerts", "last", "state OFF"]
+    assert told(scene) == [*NEW, "state ON", "events", *UPDATE, "alerts", "last", "state OFF"]
 
 
 def test_a_state_changes_with_the_first_and_the_last_episode_of_its_label() -> None:
@@ -81,7 +82,7 @@ def test_a_state_changes_with_the_first_and_the_last_episode_of_its_label() -> N
 def test_an_escalation_puts_one_label_off_and_the_other_on() -> None:
     scene = Scene()
     scene.looks((0, "s"), (0.2, "s"), (0.4, "b"), (0.6, "b"))
-    *_, first_off, snapshot, _, _, on, _ = told(scene)
+    *_, first_off, snapshot, _, _, _, on, _ = told(scene)
     assert (first_off, snapshot, on) == ("state OFF", "snapshots", "state ON")
 
 

@@ -114,7 +114,7 @@ async def office(folder: Path, **config: Any) -> AsyncIterator[Office]:
 
 
 BEGIN = ["state OFF", "state OFF", "counters", "config", "config", "config"]
-NEW = ["snapshots", "alerts new", "last", "state ON", "events", "counters"]
+NEW = ["snapshots", "alerts new", "last", "newest", "state ON", "events", "counters"]
 
 
 async def test_a_decision_lies_in_the_outbox_when_it_is_made(tmp_path: Path) -> None:

@@ -183,7 +183,7 @@ def test_the_counters_become_states() -> None:
 
 
 def event(kind: str) -> bytes:
-    return Event(event_type=kind, camera="yard", at=datetime.now(UTC)).encode()  # type: ignore[arg-type]  # one of them
+    return Event(event_type=kind, camera="yard", at=datetime.now(UTC)).encode()
 
 
 def ago(seconds: float) -> str:

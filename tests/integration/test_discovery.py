@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -212,7 +212,7 @@ async def test_another_prefix_takes_the_old_devices_away(broker: Broker, tmp_pat
 
 
 @pytest.fixture
-def strict_broker(broker: Broker) -> Iterator[Broker]:
+def strict_broker(broker: Broker) -> Broker:
     """A broker on which nobody may write discovery topics."""
     broker.stop()
     rules = [

@@ -61,16 +61,18 @@ def test_patterns_are_distinct_at_every_level() -> None:
 
 def test_only_states_are_retained_and_commands_never_are() -> None:
     retained = {t.pattern.partition("/")[0] for t in topics.ALL if t.retain}
-    assert retained == {
-        "last",
-        "state",
-        "snapshots",
-        "pictures",
-        "counters",
-        "status",
-        "cameras",
-        "config",
-    }
+    alerts = {"last", "newest", "state", "snapshots", "pictures", "counters"}
+    assert retained == alerts | {"status", "cameras", "config"}
+
+
+def test_a_topic_that_others_have_laid_down_is_not_below_our_root() -> None:
+    birth: topics.Topic[str] = topics.Topic(
+        "status", str, "born", ("consumers",), ("classifier",), kind="text", prefix="homeassistant"
+    )
+
+    assert birth.path("secondlook") == birth.filter("secondlook") == "homeassistant/status"
+    assert birth.levels("secondlook", "homeassistant/status") == {}
+    assert birth.levels("secondlook", "secondlook/status") is None
 
 
 def test_a_message_must_speak_of_the_camera_of_its_topic() -> None:
