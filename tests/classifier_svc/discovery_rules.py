@@ -87,7 +87,7 @@ def _of_components(payload: Mapping[str, Any], root: str, prefix: str) -> Iterat
     for key, component in payload["components"].items():
         for mistake in (
             *_of_keys(component),
-            *_of_names(component, payload["device"]["name"]),
+            *_of_names(component),
             *_of_kind(component),
             *_of_topics(component, root, prefix),
             *_of_templates(component),
@@ -112,15 +112,15 @@ def _of_keys(component: Mapping[str, Any]) -> Iterator[str]:
         yield "availability is a list here"
 
 
-def _of_names(component: Mapping[str, Any], device: str) -> Iterator[str]:
+def _of_names(component: Mapping[str, Any]) -> Iterator[str]:
     if component["platform"] == "device_automation":
         return
     if not re.fullmatch(rf"{component['platform']}\.[a-z0-9_]+", component["default_entity_id"]):
         yield "default_entity_id needs its domain and a slug"
     if f"{component['platform']}.{component['object_id']}" != component["default_entity_id"]:
         yield "older versions would call it something else"
-    if component["name"] in ("", device):
-        yield "its name is shown behind the device's"
+    if not component["name"]:
+        yield "it has no name"
 
 
 def _of_kind(component: Mapping[str, Any]) -> Iterator[str]:
