@@ -44,7 +44,8 @@ BIRTH: Topic[str] = Topic(
 SERVICES = ("producers", "detector", "classifier", "triton")
 EVENT_TYPES = ("alert", "rejected", "unverified", "model_down", "model_up")
 REJECTED_EVERY_S = 10
-"""Home Assistant stores every event: one of these is kept, and the counter counts them all."""
+"""Home Assistant stores every event: of rejections in a row it is given one in this time. The
+counter counts them all."""
 STATS_GONE_AFTER_S = 35
 """Three missing messages on `stats/…`."""
 LONGEST_ROOT = 31
@@ -63,8 +64,9 @@ _FACTS = (
 )
 _EVENT = (
     "{{% set last = as_timestamp(this.state, none) %}}"
-    "{{% set soon = last is not none and as_timestamp(now()) - last < {seconds} %}}"
-    "{{{{ '' if value_json.event_type == 'rejected' and soon else value }}}}"
+    "{{% set again = value_json.event_type == 'rejected' == this.attributes.event_type"
+    " and last is not none and as_timestamp(now()) - last < {seconds} %}}"
+    "{{{{ '' if again else value }}}}"
 )
 _NEW = "{{ value_json.event if not value_json.test else 'test' }}"
 _DELAY = (

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import shutil
 import signal
 import socket
@@ -17,6 +18,15 @@ import pytest
 from secondlook.config import Mqtt
 
 MOSQUITTO = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin")
+
+
+def mosquitto_version() -> tuple[int, ...]:
+    """Return the version of mosquitto; empty without it."""
+    if MOSQUITTO is None:
+        return (0,)
+    said = subprocess.run([MOSQUITTO, "-h"], capture_output=True, text=True, check=False).stdout
+    found = re.search(r"version (\d+(?:\.\d+)*)", said)
+    return tuple(int(part) for part in found[1].split(".")) if found else ()
 
 
 def free_port() -> int:

@@ -6,6 +6,7 @@ those of the product on a machine that has time; where it has not, they are stre
 
 import contextlib
 import itertools
+import json
 import os
 import re
 import time
@@ -20,6 +21,7 @@ from classifier_svc.homeassistant import devices
 from classifier_svc.pictures import comment_of
 from secondlook.config_file import load
 from secondlook.local.tritonserver import TritonHome
+from tests.integration.broker_fixtures import mosquitto_version
 from tests.integration.broker_fixtures import running as broker_running
 from tests.integration.triton_fixtures import triton_home
 from tests.system.home_assistant import rig
@@ -57,6 +59,10 @@ THINGS: dict[str, dict[str, str]] = {
     "lock": {"default_entity_id": "lock.front_door", "command_topic": "test/lock"},
 }
 """What the example automations switch."""
+
+
+BROKER_LOOKS_S = 5 if mosquitto_version() < (2, 1) else 0
+"""How much longer an old mosquitto may take to notice a silent client: it looks every 5 s."""
 
 
 def allowed(seconds: float) -> float:
@@ -152,7 +158,7 @@ def furnished(home_and_system: tuple[HomeAssistant, System], first_start: float)
     home, system = home_and_system
     for platform, thing in THINGS.items():
         config = {"name": platform, "unique_id": f"test-{platform}"} | thing
-        system.say(f"homeassistant/{platform}/test/config", yaml_to_json(config), retain=True)
+        system.say(f"homeassistant/{platform}/test/config", json.dumps(config), retain=True)
     phones = {name: Phone(home, name) for name in PHONES}
     path = home.add_blueprint(BLUEPRINT)
     automations = [
@@ -204,10 +210,6 @@ def device_trigger(home: HomeAssistant) -> dict[str, Any]:
     return {"id": "trigger", "alias": "trigger", "triggers": [trigger], "actions": [told]}
 
 
-def yaml_to_json(value: Any) -> str:
-    return yaml.safe_dump(value, default_flow_style=True, width=10**6).strip()
-
-
 @pytest.fixture
 def world(furnished: World) -> Iterator[World]:
     """Lend the world, calm before and after."""
@@ -216,7 +218,13 @@ def world(furnished: World) -> Iterator[World]:
     furnished.calm()
 
 
+def report(what: str, seconds: float) -> None:
+    """Say what was measured; shown with `-s`."""
+    print(f"{what}: {seconds:.2f} s (a busy machine may take {allowed(1):.1f} times as long)")  # noqa: T201
+
+
 def test_every_entity_appears_within_10_seconds(first_start: float) -> None:
+    report("every entity there after", first_start)
     assert first_start < allowed(10)
 
 
@@ -232,11 +240,10 @@ def test_states_and_pictures_follow_an_alert_within_a_second(world: World) -> No
     told_s = world.gun()
     home = world.home
 
-    home.until(lambda: home.state(SMALL_GUN) == "on", 10)
+    took_s = home.became(SMALL_GUN, "on", since_s) - told_s
+    report("state after alert", took_s)
+    assert took_s < allowed(1)
     home.until(lambda: home.changes_of(PICTURE, since_s), 10)
-    [on] = home.changes_of(SMALL_GUN, since_s)
-    assert (on.before, on.after) == ("off", "on")
-    assert on.at_s - told_s < allowed(1)
     assert home.changes_of(PICTURE, since_s)[0].at_s - told_s < allowed(1)
 
     alert = world.system.new_alerts(since_s)[0].json
@@ -254,8 +261,7 @@ def test_states_and_pictures_follow_an_alert_within_a_second(world: World) -> No
     state = "secondlook/state/front_door/small_gun"
     world.system.until(lambda: world.system.last(state) == b"OFF")
     off_s = world.system.on(state)[-1].at_s
-    home.until(lambda: home.state(SMALL_GUN) == "off", 10)
-    assert home.changes_of(SMALL_GUN, since_s)[-1].at_s - off_s < allowed(1)
+    assert home.became(SMALL_GUN, "off", since_s) - off_s < allowed(1)
 
 
 def test_what_the_second_look_rejects_is_an_event_and_no_alert(world: World) -> None:
@@ -362,8 +368,9 @@ def test_a_restart_fires_nothing_and_an_open_alert_is_not_told_again(
 
 def restart(world: World, part: str) -> None:
     """Kill a part, wait until Home Assistant has seen that, and start it again."""
+    killed_s = time.monotonic()
     world.system.kill(part)
-    world.home.until(lambda: world.home.state(SMALL_GUN) == "unavailable", 60)
+    world.home.became(SMALL_GUN, "unavailable", killed_s)
     world.system.start(part)
     world.system.until(world.system.watching)
     world.home.until(lambda: world.home.state(SMALL_GUN) in ("on", "off"), 60)
@@ -375,13 +382,13 @@ def test_a_dead_part_makes_the_sensors_unavailable_and_they_come_back(
 ) -> None:
     killed_s = time.monotonic()
     world.system.kill(part)
-    world.home.until(lambda: world.home.state(SMALL_GUN) == "unavailable", 60)
-    [change] = world.home.changes_of(SMALL_GUN, killed_s)
-    assert change.at_s - killed_s < allowed(5)
+    took_s = world.home.became(SMALL_GUN, "unavailable", killed_s) - killed_s
+    report(f"{part} killed", took_s)
+    assert took_s < allowed(5)
 
     world.system.start(part)
-    world.system.until(world.system.watching)
-    world.home.until(lambda: world.home.state(SMALL_GUN) == "off")
+    world.home.became(SMALL_GUN, "off", killed_s)
+    world.calm()
     assert {c.after for c in world.home.changes_of(SMALL_GUN, killed_s)} == {"unavailable", "off"}
 
 
@@ -392,13 +399,16 @@ def test_a_frozen_part_makes_the_sensors_unavailable_and_they_come_back(
     frozen_s = time.monotonic()
     world.system.freeze(part)
     try:
-        world.home.until(lambda: world.home.state(SMALL_GUN) == "unavailable", 60)
+        took_s = world.home.became(SMALL_GUN, "unavailable", frozen_s) - frozen_s
     finally:
         world.system.thaw(part)
-    change = world.home.changes_of(SMALL_GUN, frozen_s)[0]
-    assert change.at_s - frozen_s < allowed(6)
+    topic = f"secondlook/status/{part}"
+    heard_s = world.system.on(topic, frozen_s)[0].at_s - frozen_s
+    report(f"{part} frozen", took_s)
+    assert heard_s < allowed(6 + BROKER_LOOKS_S)
+    assert took_s - heard_s < allowed(1)
 
-    world.home.until(lambda: world.home.state(SMALL_GUN) == "off", 60)
+    world.home.became(SMALL_GUN, "off", frozen_s)
 
 
 def test_an_alert_that_began_while_home_assistant_was_away_is_on_and_told_where_wanted(
