@@ -4,7 +4,7 @@ Home Assistant forgets a component only when it is told to, and only if it has i
 moment: a component that is left out of a payload stays, and a removal that comes while Home
 Assistant is away is lost, although its registry keeps the entity. So what was announced before
 is remembered; and when Home Assistant comes it is told once more what it may still know, and
-then that it is gone.
+then that it is gone. A component's key says its platform, so none is ever of another kind.
 """
 
 import json
@@ -80,25 +80,18 @@ def plan(
 def _next(before: Announced, payload: bytes) -> Announced:
     past = [json.loads(text) for text in (before.former, before.payload) if text]
     components = {key: each for one in past for key, each in one["components"].items()}
-    if not _lost(components, json.loads(payload)["components"] if payload else {}):
+    wanted = json.loads(payload)["components"] if payload else {}
+    if components.keys() <= wanted.keys():
         return replace(before, payload=payload, former=None)
     former = past[-1] | {"components": components}
     return replace(before, payload=payload, former=_encode(former))
 
 
-def _lost(before: Mapping[str, Payload], after: Mapping[str, Payload]) -> dict[str, Payload]:
-    """Return the components that are there no more, or are of another kind."""
-    return {
-        key: each
-        for key, each in before.items()
-        if key not in after or after[key]["platform"] != each["platform"]
-    }
-
-
 def _farewell(former: Payload, payload: Payload) -> dict[str, Payload]:
-    lost = _lost(former["components"], payload["components"])
-    # A platform and nothing else is the word for "remove it".
-    return {**payload["components"], **{k: {"platform": v["platform"]} for k, v in lost.items()}}
+    """Return the components with those that are gone among them: a platform and nothing else."""
+    gone = {key: {"platform": each["platform"]} for key, each in former["components"].items()}
+    wanted: dict[str, Payload] = payload["components"]
+    return gone | wanted
 
 
 def _encode(payload: Payload) -> bytes:

@@ -68,6 +68,8 @@ _EVENT = (
     " and last is not none and as_timestamp(now()) - last < {seconds} %}}"
     "{{{{ '' if again else value }}}}"
 )
+# Labels whose scores differ have an object of them, which is no number to show.
+_NUMBER = "{{ value_json if value_json is number else None }}"
 _NEW = "{{ value_json.event if not value_json.test else 'test' }}"
 _DELAY = (
     "{{ (as_timestamp(value_json.updated_at) - as_timestamp(value_json.started_at)) | round(2)"
@@ -148,7 +150,7 @@ class _Device:
         """
         slug = "".join(c if c.isalnum() else "_" for c in self.root.lower())
         object_id = f"{slug}_{self.name}_{key.removeprefix('alert-')}"
-        return key, {
+        return f"{platform}-{key}", {
             "platform": platform,
             "unique_id": f"{self.id}-{key}",
             "name": name,
@@ -184,9 +186,9 @@ class _Device:
 def _camera(device: _Device, config: Config) -> Iterator[Entry]:
     for label in config.alerts.labels:
         yield _alert(device, label)
-        yield f"trigger-{label}", _trigger(device, "confirmed", label, label)
+        yield _trigger(device, "confirmed", label, label)
     if config.classifier.when_model_down == "unverified":
-        yield "trigger-unverified", _trigger(device, "unverified", "alert", "unverified")
+        yield _trigger(device, "unverified", "alert", "unverified")
     yield device.entity(
         "event",
         "events",
@@ -225,9 +227,9 @@ def _alert(device: _Device, label: str) -> Entry:
     )
 
 
-def _trigger(device: _Device, kind: str, subtype: str, level: str) -> Component:
+def _trigger(device: _Device, kind: str, subtype: str, level: str) -> Entry:
     """Return a device trigger: fires for what begins, never for a test."""
-    return {
+    return f"device_automation-{kind}-{subtype}", {
         "platform": "device_automation",
         "automation_type": "trigger",
         "type": kind,
@@ -288,6 +290,7 @@ def _settings(device: _Device) -> Iterator[Entry]:
         mode="box",
         icon="mdi:percent",
         entity_category="config",
+        value_template=_NUMBER,
         **device.switched("confirm_score"),
     )
     yield device.entity(

@@ -66,6 +66,8 @@ def rules(user: str, root: str, discovery: str = "homeassistant") -> list[Rule]:
         ]
     if user == "homeassistant":
         found += [Rule("read", f"{discovery}/#"), Rule("write", f"{discovery}/status")]
+        # Its automations remember there what they have told.
+        found += [Rule(may, f"{root}/homeassistant/+") for may in ("read", "write")]
     return found
 
 

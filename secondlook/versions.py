@@ -2,7 +2,7 @@
 
 CONFIG_OLDEST, CONFIG = 1, 1
 """Of the configuration file."""
-DATABASE_OLDEST, DATABASE = 1, 3
+DATABASE_OLDEST, DATABASE = 1, 4
 """Of the classifier's database; older ones in this range are migrated when it is opened."""
 BACKUP = 1
 """Of what `secondlook backup` writes."""

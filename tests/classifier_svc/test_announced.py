@@ -1,15 +1,20 @@
 """What is said to Home Assistant when the configuration changes: nothing stays behind."""
 
 import json
+from dataclasses import dataclass, field
 from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
 
 from classifier_svc.announced import Announced, plan
 
 OLD, NEW = "small_gun", "pistol"
 
 
-def payload(*labels: str, platform: str = "binary_sensor", **more: Any) -> dict[str, Any]:
-    return {"device": {}, "components": {k: {"platform": platform, "x": k} for k in labels}} | more
+def payload(*labels: str, **more: Any) -> dict[str, Any]:
+    components = {label: {"platform": "binary_sensor", "name": label} for label in labels}
+    return {"device": {}, "components": components} | more
 
 
 def announced(*steps: dict[str, dict[str, Any]], prefix: str = "homeassistant") -> list[Announced]:
@@ -49,13 +54,6 @@ def test_a_component_is_taken_away_before_it_is_left_out() -> None:
     farewell, last = said(device)
     assert farewell == {OLD: {"platform": "binary_sensor"}, NEW: payload(NEW)["components"][NEW]}
     assert last == payload(NEW)["components"]
-
-
-def test_a_component_of_another_kind_is_taken_away_first() -> None:
-    before, after = payload(OLD), payload(OLD, platform="sensor")
-    [device] = announced({"yard": before}, {"yard": after})
-
-    assert said(device) == [{OLD: {"platform": "binary_sensor"}}, after["components"]]
 
 
 def test_a_device_is_taken_away_by_nothing() -> None:
@@ -104,3 +102,63 @@ def test_another_prefix_takes_away_what_was_said_below_the_old_one() -> None:
         ("ha", False),
         ("homeassistant", True),
     }
+
+
+Key = tuple[str, str]
+"""Device and component."""
+
+
+@dataclass
+class HomeAssistantModel:
+    """Forgets what it is told to, if it has discovered it since its start."""
+
+    registry: set[Key] = field(default_factory=set)
+    live: set[Key] = field(default_factory=set)
+    runs: bool = True
+
+    def hear(self, device: str, payload: bytes) -> None:
+        if not self.runs:
+            return
+        if not payload:
+            self._forget({key for key in self.live if key[0] == device})
+            return
+        for name, component in json.loads(payload)["components"].items():
+            key = (device, name)
+            if set(component) == {"platform"}:
+                self._forget({key} & self.live)
+            else:
+                self.live.add(key)
+                self.registry.add(key)
+
+    def _forget(self, keys: set[Key]) -> None:
+        self.live -= keys
+        self.registry -= keys
+
+
+WANTED = st.dictionaries(
+    st.sampled_from(["yard", "door"]),
+    st.sets(st.sampled_from(["one", "two", "three"]), min_size=1),
+)
+
+
+@given(st.lists(st.tuples(WANTED, st.booleans()), min_size=1, max_size=6))
+def test_whatever_changes_while_it_is_here_or_away_it_knows_what_is_wanted_in_the_end(
+    steps: list[tuple[dict[str, set[str]], bool]],
+) -> None:
+    home, known = HomeAssistantModel(), list[Announced]()
+    for wanted, runs in [*steps, (steps[-1][0], True)]:
+        came = runs and not home.runs
+        home.live, home.runs = (set(), True) if came else (home.live, runs)
+        payloads = {device: payload(*sorted(labels)) for device, labels in wanted.items()}
+        known = plan(known, "homeassistant", payloads)
+        for device in known:
+            for text in device.messages(came=False):
+                home.hear(device.device, text)
+        if came:
+            for device in known:
+                for text in device.messages(came=True):
+                    home.hear(device.device, text)
+            known = [each.greeted() for each in known if not each.greeted().forgotten]
+
+    wished = {(device, label) for device, labels in steps[-1][0].items() for label in labels}
+    assert home.registry == home.live == wished

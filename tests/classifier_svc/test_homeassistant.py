@@ -52,10 +52,15 @@ def config(**sections: Any) -> Config:
 
 
 def camera(**sections: Any) -> dict[str, Any]:
-    components: dict[str, Any] = devices(config(**sections), "1")["secondlook-front_door"][
-        "components"
-    ]
-    return components
+    return components_of("secondlook-front_door", **sections)
+
+
+def components_of(device: str, **sections: Any) -> dict[str, Any]:
+    """Return the components of a device, entities by the end of their id."""
+    found = devices(config(**sections), "1")[device]["components"]
+    return {
+        each.get("unique_id", key).removeprefix(f"{device}-"): each for key, each in found.items()
+    }
 
 
 def rendered(template: str, payload: bytes, state: str = "unknown", kind: str = "") -> str:
@@ -89,6 +94,9 @@ def test_every_configuration_gives_payloads_that_home_assistant_takes(config: Co
     assert [m for d, p in found.items() for m in mistakes(d, p, root, prefix)] == []
     ids = [c["unique_id"] for p in found.values() for c in p["components"].values() if "name" in c]
     assert len(ids) == len(set(ids))
+    # Only so is a component never of another kind than before.
+    keys = [(key, c["platform"]) for p in found.values() for key, c in p["components"].items()]
+    assert all(key.startswith(f"{platform}-") for key, platform in keys)
     assert len(found) == len(config.cameras) + 1
     assert max(len(json.dumps(payload)) for payload in found.values()) < 200_000
 
@@ -123,8 +131,9 @@ def test_what_tells_of_the_past_never_becomes_unavailable_by_itself(key: str) ->
 def test_every_label_has_a_sensor_and_a_trigger() -> None:
     components = camera(alerts={"labels": ["knife", "person"]})
 
-    assert {key for key in components if key.startswith(("alert-", "trigger-"))} == {
-        *("alert-knife", "alert-person", "trigger-knife", "trigger-person")
+    assert {key for key in components if key.endswith(("knife", "person"))} == {
+        *("alert-knife", "device_automation-confirmed-knife"),
+        *("alert-person", "device_automation-confirmed-person"),
     }
     assert components["alert-knife"]["default_entity_id"] == (
         "binary_sensor.secondlook_front_door_knife"
@@ -132,12 +141,14 @@ def test_every_label_has_a_sensor_and_a_trigger() -> None:
 
 
 def test_unverified_alerts_have_a_trigger_where_they_can_happen() -> None:
-    assert "trigger-unverified" not in camera()
-    assert "trigger-unverified" in camera(classifier={"when_model_down": "unverified"})
+    key = "device_automation-unverified-alert"
+
+    assert key not in camera()
+    assert key in camera(classifier={"when_model_down": "unverified"})
 
 
 def test_a_trigger_fires_for_new_alerts_alone_and_for_no_test() -> None:
-    trigger = camera()["trigger-small_gun"]
+    trigger = camera()["device_automation-confirmed-small_gun"]
 
     def fires(**changes: Any) -> bool:
         payload = ALERT.model_copy(update=changes).encode()
@@ -174,6 +185,13 @@ def test_the_newest_alert_becomes_states_and_a_deleted_one_unknown(key: str, exp
 
     assert rendered(template, ALERT.encode()) == expected
     assert rendered(template, GONE) == "None"
+
+
+def test_a_score_for_all_labels_is_shown_and_one_for_each_is_not() -> None:
+    template = camera()["confirm_score"]["value_template"]
+
+    assert rendered(template, b"0.85") == "0.85"
+    assert rendered(template, b'{"small_gun": 0.9, "big_gun": 0.8}') == "None"
 
 
 def test_the_counters_become_states() -> None:
@@ -224,7 +242,7 @@ def stats(**counters: float) -> bytes:
 
 
 def test_the_numbers_of_the_services_become_states() -> None:
-    system = devices(config(), "1")["secondlook"]["components"]
+    system = components_of("secondlook")
     shed = {"classifier_crops_shed_total{camera=yard,cause=full}": 2.0}
     shed |= {"classifier_crops_shed_total{camera=door,cause=full}": 3.0, "classifier_alerts": 9.0}
 

@@ -105,7 +105,7 @@ class Broker:
 
     def forget(self) -> None:
         """Delete what it has kept on disk: sessions and retained messages."""
-        (self._folder / "mosquitto.db").unlink(missing_ok=True)
+        (self.folder / "mosquitto.db").unlink(missing_ok=True)
 
     def freeze(self) -> None:
         if self._process is not None:

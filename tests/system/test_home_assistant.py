@@ -18,8 +18,8 @@ import pytest
 import yaml
 
 from classifier_svc.homeassistant import devices
-from classifier_svc.pictures import comment_of
 from secondlook.config_file import load
+from secondlook.jpeg import comment_of
 from secondlook.local.tritonserver import TritonHome
 from tests.integration.broker_fixtures import mosquitto_version
 from tests.integration.broker_fixtures import running as broker_running
@@ -437,8 +437,7 @@ def test_an_alert_that_began_while_home_assistant_was_away_is_on_and_told_where_
 def test_a_broker_that_forgot_everything_is_told_it_again(world: World) -> None:
     before = world.counts()
     world.system.kill("broker")
-    for left in world.system.broker.folder.glob("mosquitto.db*"):
-        left.unlink()
+    world.system.broker.forget()
     world.home.until(lambda: world.home.state(SMALL_GUN) == "unavailable", 60)
     world.system.start("broker")
     world.system.until(world.system.watching)
