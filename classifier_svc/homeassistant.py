@@ -198,13 +198,11 @@ def _camera(device: _Device, config: Config) -> Iterator[Entry]:
         value_template=_EVENT.format(seconds=REJECTED_EVERY_S),
         icon="mdi:eye-check-outline",
     )
-    yield device.entity(
-        "image",
-        "picture",
-        "Last alert",
-        image_topic=device.topic(topics.SNAPSHOTS),
-        content_type="image/jpeg",
-    )
+    pictures = {"picture": ("Last alert", device.topic(topics.SNAPSHOTS))}
+    for kind in config.snapshots.kinds:
+        pictures[kind] = (f"Last alert, {kind}", device.topic(topics.PICTURES, kind=kind))
+    for key, (name, topic) in pictures.items():
+        yield device.entity("image", key, name, image_topic=topic, content_type="image/jpeg")
     yield from _newest(device)
     yield from _settings(device)
     yield from _figures(device)

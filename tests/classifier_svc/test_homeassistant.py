@@ -41,6 +41,7 @@ def configs(draw: Callable[..., Any]) -> Config:
             "mqtt": {"root": draw(LEVELS)},
             "homeassistant": {"prefix": draw(LEVELS)},
             "alerts": {"labels": labels, "confirm_score": scores},
+            "snapshots": {"crop": draw(st.booleans()), "clean": draw(st.booleans())},
             "classifier": {"when_model_down": draw(st.sampled_from(["hold", "unverified"]))},
         }
     )
@@ -126,6 +127,13 @@ def test_an_alert_sensor_is_available_only_while_the_whole_chain_works() -> None
 @pytest.mark.parametrize("key", ["events", "picture", "last_label", "last_score", "last_time"])
 def test_what_tells_of_the_past_never_becomes_unavailable_by_itself(key: str) -> None:
     assert "availability" not in camera()[key]
+
+
+def test_pictures_that_are_published_on_request_can_be_seen() -> None:
+    assert "crop" not in camera()
+    assert camera(snapshots={"crop": True})["crop"]["image_topic"] == (
+        "secondlook/pictures/front_door/crop"
+    )
 
 
 def test_every_label_has_a_sensor_and_a_trigger() -> None:

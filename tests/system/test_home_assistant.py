@@ -298,9 +298,10 @@ def test_each_phone_gets_what_its_automation_says_and_once(world: World) -> None
 def test_a_notification_says_what_and_where_and_shows_the_picture(world: World) -> None:
     before = len(world.phones["plain"].received)
     since_s = time.monotonic()
-    world.gun()
+    alerted_s = world.gun()
     world.home.until(lambda: world.received("plain", before))
 
+    report("notification after alert", time.monotonic() - alerted_s)
     [told] = world.received("plain", before)
     alert = world.system.new_alerts(since_s)[0].json
     assert told["title"] == "Small gun, Front door"
