@@ -36,6 +36,8 @@ GUNS = ("small_gun", "big_gun")
 MARGIN_S = 0.5
 """So far from every card of the clip nothing of one is in view."""
 MB = 1_000_000
+APART = 13
+"""Pictures from one camera's place in the clip to the next one's."""
 MOST = 24
 """Pictures of either kind that are kept in memory."""
 
@@ -141,6 +143,8 @@ async def feed(config: Config, shown: Pictures, *, fps: float, every: int, said:
                 run,
                 # Spread over a period, as cameras are that know nothing of each other.
                 began + index / len(config.cameras) / fps,
+                # Nor do they all see the same thing at the same moment.
+                number=APART * index,
                 period_s=1 / fps,
             )
             for index, name in enumerate(config.cameras)

@@ -81,6 +81,8 @@ class Detecting:
         self._tell = tell
         self._gone = gone
         self._turns = Turns()
+        stages = ("fit", "decode", "look", "spool")
+        self._stage = {name: metrics.stage.labels(name) for name in stages}
 
     async def work(self) -> None:
         """Serve the cameras in turn, for ever."""
@@ -139,7 +141,7 @@ class Detecting:
         glimpses: list[_Glimpse] = []
         for ref, turn in frames:
             try:
-                with self._metrics.stage.labels("fit").time():
+                with self._stage["fit"].time():
                     image, placed = self._eye.fit(ref, images[len(glimpses)])
             except FrameExpired:
                 self._drop(ref, "expired")
@@ -162,7 +164,7 @@ class Detecting:
 
     def _see_one(self, glimpse: _Glimpse, outputs: Outputs, row: int) -> Found | None:
         ref, evidence = glimpse.ref, self._evidence[glimpse.ref.camera]
-        with self._metrics.stage.labels("decode").time():
+        with self._stage["decode"].time():
             reading = self._eye.read(outputs, row, glimpse.placed, evidence.min_score)
         self._metrics.invalid.inc(reading.invalid)
         self._metrics.limit.inc(reading.limit_reached)
@@ -170,10 +172,10 @@ class Detecting:
         if not evidence.tracker.is_next(ref.run, ref.media_ns):
             self._drop(ref, "not_newer")
             return None
-        with self._metrics.stage.labels("look").time():
+        with self._stage["look"].time():
             found = evidence.see(ref, glimpse.image, reading.detections, age_s(ref) * 1000)
         if found.messages:
-            with self._metrics.stage.labels("spool").time():
+            with self._stage["spool"].time():
                 for message in found.messages:
                     self._spool.put(message)
         return found
