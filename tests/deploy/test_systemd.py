@@ -98,7 +98,7 @@ def test_the_configuration_writes_where_the_units_let_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("FRONT_DOOR_PASSWORD", "x")
-    config = load(FOLDER / "config.yaml")
+    config = load(FOLDER / "example.yaml")
     for name, places in {
         "detector": [config.detector.spool.directory],
         "classifier": [config.classifier.database, config.review.folder],
