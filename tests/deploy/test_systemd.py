@@ -107,7 +107,10 @@ def test_the_configuration_writes_where_the_units_let_it(
         for place in places:
             assert place.is_relative_to(f"/var/lib/{service['StateDirectory']}")
     made = (FOLDER / "tmpfiles.d/secondlook.conf").read_text()
-    assert f"d {config.frames.directory} 0750 secondlook-producers secondlook" in made
+    common = unit(FOLDER / "system/secondlook-.service.d/10-common.conf")["Service"]
+    outside, _, inside = common["BindPaths"].partition(":")
+    frames = Path(outside) / config.frames.directory.relative_to(inside)
+    assert f"d {frames} 0750 secondlook-producers secondlook" in made
     assert config.frames.group_readable
 
 
