@@ -9,13 +9,13 @@ from numpy.typing import NDArray
 
 from classifier_svc.metrics import Metrics
 from classifier_svc.pictures import read_crop
-from classifier_svc.portion import Portion
 from classifier_svc.preprocess import check, decode, fit
 from secondlook.adapters.endpoint import Endpoint, Outputs
 from secondlook.adapters.slots import Slot
 from secondlook.config import Alerts, check_slugs, slug
 from secondlook.errors import ConfigError, TritonTimeout, Unreadable
 from secondlook.messages import Crop
+from secondlook.portion import Portion
 
 Answer = Mapping[str, float] | Unreadable | None
 """Scores by label; why the picture could not be read; None: the model answered no scores."""

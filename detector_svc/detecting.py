@@ -24,6 +24,7 @@ from secondlook.config import Detector
 from secondlook.errors import FrameExpired, ModelError, TritonTimeout, TritonUnavailable
 from secondlook.mailbox import Mailbox
 from secondlook.messages import FrameRef
+from secondlook.portion import Portion
 
 log = logging.getLogger(__name__)
 
@@ -54,6 +55,7 @@ class Detecting:
         pool: Threads for what takes processor time.
         tell: Called with a camera after each of its frames.
         gone: Called when a camera is gone, behind its frames.
+        deadline_s: After which a call of the model is given up.
     """
 
     def __init__(
@@ -69,6 +71,7 @@ class Detecting:
         pool: Executor,
         tell: Callable[[str], None],
         gone: Callable[[str], None],
+        deadline_s: float,
     ) -> None:
         self._settings = settings
         self._eye = eye
@@ -83,11 +86,12 @@ class Detecting:
         self._turns = Turns()
         stages = ("fit", "decode", "look", "spool")
         self._stage = {name: metrics.stage.labels(name) for name in stages}
+        self._portion = Portion(eye.endpoint.batch, deadline_s)
 
     async def work(self) -> None:
         """Serve the cameras in turn, for ever."""
         while True:
-            waiting = await self._mailbox.take_some(self._eye.endpoint.batch)
+            waiting = await self._mailbox.take_some(self._portion.size)
             # Places are taken at once: nothing of the same camera may come in between.
             turns = [self._turns.join(camera) for camera, _ in waiting]
             async with contextlib.AsyncExitStack() as places:
@@ -120,16 +124,21 @@ class Detecting:
                 glimpses = await self._in_pool(self._fit, frames, slot.images)
                 if not glimpses:
                     return
+                began_s = time.monotonic()
                 with self._metrics.inference.time():
                     outputs = await endpoint.infer(slot, len(glimpses))
+                self._portion.answered(time.monotonic() - began_s)
             for glimpse in glimpses:
                 await glimpse.turn.come()
             found = await self._in_pool(self._see, glimpses, outputs)
             self._model.answered()
         except (TritonUnavailable, ModelError) as error:
             self._model.failed(error)
+            late = isinstance(error, TritonTimeout)
+            if late:
+                self._portion.given_up(len(frames))
             for ref, _ in frames:
-                self._drop(ref, "timeout" if isinstance(error, TritonTimeout) else "triton")
+                self._drop(ref, "timeout" if late else "triton")
             return
         for glimpse, each in zip(glimpses, found, strict=True):
             if each is not None:

@@ -169,6 +169,7 @@ class Service:
             pool=self._pool,
             tell=self._tell,
             gone=self._end_tracks,
+            deadline_s=self._config.triton.deadline_s,
         )
         self._model.answered()
         log.info("detecting with %s version %s", endpoint.spec.name, endpoint.spec.version)

@@ -9,14 +9,17 @@ import pytest
 ROOT = Path(__file__).parent.parent
 SERVICES = ("producers", "detector_svc", "classifier_svc")
 PURE = (
-    *(f"secondlook/{name}.py" for name in ("messages", "topics", "mailbox", "backoff", "wall")),
+    *(
+        f"secondlook/{name}.py"
+        for name in ("messages", "topics", "mailbox", "backoff", "portion", "wall")
+    ),
     *(f"secondlook/local/{name}.py" for name in ("truth", "watching")),
     "secondlook/evaluation/record.py",
     *(f"secondlook/commands/{name}.py" for name in ("counted", "diagnosis", "told")),
     *(f"producers/{name}.py" for name in ("motion", "pacing")),
     *(f"detector_svc/{name}.py" for name in ("letterbox", "yolo", "tracks", "looks")),
     *(f"classifier_svc/{name}.py" for name in ("preprocess", "verdict", "episodes", "alerts")),
-    *(f"classifier_svc/{name}.py" for name in ("judge", "looks", "memory", "portion")),
+    *(f"classifier_svc/{name}.py" for name in ("judge", "looks", "memory")),
     *(f"classifier_svc/{name}.py" for name in ("settings", "drawing")),
     *(f"classifier_svc/{name}.py" for name in ("homeassistant", "announced")),
     *(

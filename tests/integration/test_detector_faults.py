@@ -67,6 +67,32 @@ async def test_rubbish_references_are_dropped_and_counted(broker, colours, tmp_p
         assert rig.health.ready()[0]
 
 
+@pytest.mark.timeout(240)
+async def test_a_model_too_slow_for_a_whole_batch_is_given_fewer_frames(broker, colours, tmp_path):
+    cameras: dict[str, dict[str, object]] = {f"cam{number}": {} for number in range(8)}
+    slow = scene((BLUE, 0, 0, 40, 40))  # takes a second: a batch of eight is never answered
+    async with rigged(
+        *(broker, colours.url, tmp_path),
+        cameras=cameras,
+        max_batch=8,
+        in_flight=1,
+        deadline_s=3.0,
+    ) as rig:
+
+        async def film() -> None:
+            while True:
+                for camera in rig.cameras.values():
+                    await camera.show(slow)
+                await asyncio.sleep(0.5)
+
+        filming = asyncio.create_task(film())
+        try:
+            await until(lambda: all(rig.frames(name) >= 2 for name in cameras), 90)
+        finally:
+            filming.cancel()
+        assert sum(rig.dropped("timeout", name) for name in cameras)
+
+
 async def test_a_model_that_is_too_slow_costs_the_frame_and_no_more(broker, colours, tmp_path):
     async with rigged(broker, colours.url, tmp_path, deadline_s=0.5) as rig:
         await rig.yard.show(scene((BLUE, 0, 0, 100, 100)))

@@ -1,17 +1,17 @@
-"""How many crops to take to the model at once. Told how long calls took; no clock."""
+"""How many pictures to take to a model at once. Told how long calls took; no clock."""
 
 EASY = 1 / 3
-"""A call that took less than this part of the deadline leaves room for twice as many crops."""
+"""A call that took less than this part of the deadline leaves room for twice as many pictures."""
 
 
 class Portion:
     """A size that follows what the model can do in time.
 
     On a machine with too much to do a whole batch may never be answered before the deadline, and
-    while it is tried again and again more crops come: fewer of them would get through.
+    while it is tried again and again more pictures come: fewer of them would get through.
 
     Args:
-        most: Crops per call at best.
+        most: Pictures per call at best.
         deadline_s: When a call is given up.
     """
 
@@ -26,5 +26,5 @@ class Portion:
             self.size = min(self._most, 2 * self.size)
 
     def given_up(self, tried: int) -> None:
-        """Note that so many crops were not answered in time."""
+        """Note that so many pictures were not answered in time."""
         self.size = max(1, tried // 2)

@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from classifier_svc.portion import Portion
+from secondlook.portion import Portion
 
 
 def test_it_begins_with_as_many_as_the_model_takes() -> None:
