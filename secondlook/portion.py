@@ -26,5 +26,6 @@ class Portion:
             self.size = min(self._most, 2 * self.size)
 
     def given_up(self, tried: int) -> None:
-        """Note that so many pictures were not answered in time."""
-        self.size = max(1, tried // 2)
+        """Note that so many pictures were not answered in time; of one alone, nothing follows."""
+        if tried > 1:
+            self.size = tried // 2

@@ -24,6 +24,12 @@ def test_of_a_few_that_were_too_many_still_fewer_are_tried() -> None:
     assert portion.size == 1
 
 
+def test_one_picture_that_was_not_answered_says_nothing_of_batches() -> None:
+    portion = Portion(16, 2.0)
+    portion.given_up(1)
+    assert portion.size == 16
+
+
 def test_quick_answers_make_it_grow_again() -> None:
     portion = Portion(16, 2.0)
     portion.given_up(8)
