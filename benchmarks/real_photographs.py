@@ -4,7 +4,8 @@ First the 192 photographs and every n-th frame of three clips, one by one. The s
 remove at least 70 % of the false crops of the photographs. Should the detector find fewer than 50
 there at its operating point, its threshold is lowered until it does, that the percentage may mean
 something. Then the clips as film, at the operating point, with the rule of the alerts (2 of 3 looks
-of a track): no alert may come.
+of a track): no alert may come. Every frame is a look here, which is harder than the pipeline's one
+a second after the first three.
 
     python -m benchmarks.real_photographs --json real.json
 
@@ -157,7 +158,7 @@ def look_at(models: Models, images: Iterable[Image], name: str, progress: Progre
 
 
 def play(models: Models, clip: Path, min_score: float, progress: Progress) -> Film:
-    """Play a clip at about 10 frames a second by the rule of the alerts."""
+    """Play a clip at 10 frames a second, or what its own rate allows, by the rule of the alerts."""
     step = max(1, round(cv2.VideoCapture(str(clip)).get(cv2.CAP_PROP_FPS) / FPS))
     shown = Counter[str]()
 
