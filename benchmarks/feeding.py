@@ -3,7 +3,9 @@
 Cameras that decode or draw would be measured along with the pipeline, and on many of them would
 be what limits it. This stores and announces frames as the producers do, with the product's own
 frame store and bus, at a steady rate; the pictures are those of the demo clip, with a gun in view
-or without. A frame that is late by more than a period is left out and counted.
+or without. A frame that is late by more than a period is left out and counted. With `--link` the
+pixels lie in the store already and a frame is a new name for them: cameras that cost nothing, to
+find out what the rest can do.
 
     python -m benchmarks.feeding --config config.yaml --size 1920x1080 --fps 15 --every 10
 """
@@ -11,7 +13,9 @@ or without. A frame that is late by more than a period is left out and counted.
 import asyncio
 import contextlib
 import json
+import os
 import time
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,6 +29,7 @@ from producers.statuses import Statuses
 from secondlook import topics
 from secondlook.adapters.bus import Bus
 from secondlook.adapters.frames import FrameWriter
+from secondlook.adapters.ownership import make_private
 from secondlook.config import Config
 from secondlook.config_file import load
 from secondlook.errors import StoreFull
@@ -36,6 +41,8 @@ GUNS = ("small_gun", "big_gun")
 MARGIN_S = 0.5
 """So far from every card of the clip nothing of one is in view."""
 MB = 1_000_000
+LINKS = 32
+"""Names that a camera's frames have at a time."""
 APART = 13
 """Pictures from one camera's place in the clip to the next one's."""
 MOST = 24
@@ -83,12 +90,41 @@ def _frames(truth: Truth, from_s: float, to_s: float) -> Sequence[int]:
     return range(max(0, round(from_s * truth.fps)), min(truth.frames, round(to_s * truth.fps) + 1))
 
 
+class LinkedFrames:
+    """Stores a frame as another name of a file that holds its pixels already.
+
+    Args:
+        directory: The frame store.
+        camera: Its slug.
+        keep: Names at a time; the oldest makes room.
+    """
+
+    def __init__(self, directory: Path, camera: str, keep: int) -> None:
+        self._folder = directory / camera
+        make_private(self._folder)
+        self._keep = keep
+        self._pixels: dict[int, Path] = {}
+        self._names: deque[Path] = deque()
+
+    def write(self, ref: FrameRef, image: Image) -> None:
+        """Give a picture that was seen before the name of a frame."""
+        if id(image) not in self._pixels:
+            path = self._folder / f"drawn{len(self._pixels)}"
+            path.write_bytes(image.tobytes())
+            self._pixels[id(image)] = path
+        name = self._folder / f"{ref.id}.bgr"
+        os.link(self._pixels[id(image)], name)
+        self._names.append(name)
+        if len(self._names) > self._keep:
+            self._names.popleft().unlink()
+
+
 @dataclass
 class Camera:
     """One camera that is played."""
 
     name: str
-    writer: FrameWriter
+    writer: FrameWriter | LinkedFrames
     run: str
     due_s: float
     number: int = 0
@@ -127,10 +163,18 @@ def _sent(camera: Camera, bus: Bus, image: Image) -> None:
         camera.sent += bus.send(topics.FRAMES, ref, camera=camera.name)
 
 
-async def feed(config: Config, shown: Pictures, *, fps: float, every: int, said: Path) -> None:
+def _writer(config: Config, camera: str, *, link: bool) -> FrameWriter | LinkedFrames:
+    directory, cameras = config.frames.directory, len(config.cameras)
+    if link:
+        return LinkedFrames(directory, camera, LINKS)
+    return FrameWriter(directory, camera, config.frames.max_mb * MB // cameras, cameras=cameras)
+
+
+async def feed(
+    config: Config, shown: Pictures, *, fps: float, every: int, link: bool, said: Path
+) -> None:
     """Announce frames until cancelled; what was sent is written to `said` twice a second."""
-    budget = config.frames.max_mb * MB // len(config.cameras)
-    directory, run = config.frames.directory, f"feed{time.time_ns():x}"
+    run = f"feed{time.time_ns():x}"
     async with Bus(config.mqtt, service="producers") as bus:
         statuses = Statuses(bus, config.cameras)
         while not bus.connected:  # noqa: ASYNC110 - once, at the start
@@ -139,7 +183,7 @@ async def feed(config: Config, shown: Pictures, *, fps: float, every: int, said:
         cameras = [
             Camera(
                 name,
-                FrameWriter(directory, name, budget, cameras=len(config.cameras)),
+                _writer(config, name, link=link),
                 run,
                 # Spread over a period, as cameras are that know nothing of each other.
                 began + index / len(config.cameras) / fps,
@@ -180,15 +224,24 @@ def _say(said: Path, cameras: Sequence[Camera]) -> None:
 @click.option("--size", default="1920x1080", show_default=True, help="WIDTHxHEIGHT of a frame.")
 @click.option("--fps", default=15.0, show_default=True, help="Of each camera.")
 @click.option("--every", default=1, show_default=True, help="A gun in every so many; 0: none.")
+@click.option("--link", is_flag=True, help="Cameras that cost nothing.")
 @click.option("--said", type=click.Path(path_type=Path), required=True, help="Counts go here.")
 def main(
-    *, path: Path, overrides: tuple[str, ...], size: str, fps: float, every: int, said: Path
+    *,
+    path: Path,
+    overrides: tuple[str, ...],
+    size: str,
+    fps: float,
+    every: int,
+    link: bool,
+    said: Path,
 ) -> None:
     """Play the cameras of a configuration until Ctrl-C."""
     width, height = map(int, size.split("x"))
     shown = pictures(width, height)
     with contextlib.suppress(KeyboardInterrupt):
-        asyncio.run(feed(load(path, overrides), shown, fps=fps, every=every, said=said))
+        config = load(path, overrides)
+        asyncio.run(feed(config, shown, fps=fps, every=every, link=link, said=said))
 
 
 if __name__ == "__main__":

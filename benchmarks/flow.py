@@ -56,6 +56,8 @@ class Load:
     every: int = 1
     """A gun is in view in every so many frames; 0: in none."""
     groups: int = 1
+    link: bool = False
+    """The cameras cost nothing: see `feeding`."""
     detector: Mapping[str, Any] = field(default_factory=dict)
     """Keys of the detector's configuration."""
 
@@ -162,7 +164,7 @@ def _feed(stack: Stack, load_: Load, folder: Path) -> None:
     said = folder / "said.json"
     argv = [sys.executable, "-m", "benchmarks.feeding", "--config", str(folder / "config.yaml")]
     argv += ["--size", load_.size, "--fps", str(load_.fps), "--every", str(load_.every)]
-    argv += ["--said", str(said)]
+    argv += ["--said", str(said), *(["--link"] if load_.link else [])]
     for setting in stack.settings:
         argv += ["--set", setting]
     stack.supervisor.start(Part("feeding", argv, partial(_exists, said)))
@@ -290,6 +292,7 @@ def lines(found: Flow) -> list[str]:
 @click.option("--fps", default=15.0, show_default=True, help="Of each camera.")
 @click.option("--every", default=1, show_default=True, help="A gun in every so many; 0: none.")
 @click.option("--groups", default=1, show_default=True, help="Stacks that share the cameras.")
+@click.option("--link", is_flag=True, help="Cameras that cost nothing.")
 @click.option("--in-flight", default=4, show_default=True, help="detector.in_flight")
 @click.option("--max-batch", default=1, show_default=True, help="detector.max_batch")
 @click.option("--seconds", default=20.0, show_default=True)
@@ -303,6 +306,7 @@ def main(
     fps: float,
     every: int,
     groups: int,
+    link: bool,
     in_flight: int,
     max_batch: int,
     seconds: float,
@@ -312,7 +316,7 @@ def main(
 ) -> None:
     """Measure the pipeline under one load."""
     detector = {"in_flight": in_flight, "max_batch": max_batch}
-    load_ = Load(cameras, size, fps, every, groups, detector)
+    load_ = Load(cameras, size, fps, every, groups, link, detector)
     found = asyncio.run(measure(load_, seconds, models=models, platform=platform))
     print("\n".join(lines(found)))
     print(this_machine())
