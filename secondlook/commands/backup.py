@@ -69,7 +69,9 @@ def _text(config_path: Path) -> str:
 @contextlib.contextmanager
 def _progress(console: Console) -> Iterator[Callable[[int, int], None]]:
     columns = (TextColumn("copying the database"), BarColumn(), DownloadColumn())
-    with Progress(*columns, console=console, transient=True) as shown:
+    with Progress(
+        *columns, console=console, transient=True, disable=not console.is_terminal
+    ) as shown:
         task = shown.add_task("", total=None)
         yield lambda done, all_: shown.update(task, completed=done, total=all_)
 
