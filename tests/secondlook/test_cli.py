@@ -26,7 +26,7 @@ from secondlook.messages import Stats
 (VERDICT,) = samples.SAMPLES[topics.VERDICTS.pattern]
 COMMANDS = [
     *("demo", "up", "check", "watch", "page", "alerts", "test-alert", "set", "feedback", "forget"),
-    *("model", "doctor", "schema"),
+    *("model", "backup", "restore", "doctor", "triton", "schema"),
 ]
 
 
