@@ -128,7 +128,8 @@ def home_and_system(
     with contextlib.ExitStack() as stack:
         broker = stack.enter_context(broker_running("mosquitto"))
         system = stack.enter_context(rig.running(broker, triton_home, folder))
-        home = HomeAssistant(installed, broker.port)
+        password = system.password("homeassistant").read_text().strip()
+        home = HomeAssistant(installed, broker.port, ("homeassistant", password))
         stack.callback(home.remove)
         home.configure()
         home.start()

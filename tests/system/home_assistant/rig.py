@@ -15,8 +15,11 @@ from typing import Any
 
 import paho.mqtt.client as paho
 import yaml
+from click.testing import CliRunner
 from paho.mqtt.enums import CallbackAPIVersion
 
+from secondlook.cli import main
+from secondlook.commands.broker_config import hashed
 from secondlook.config_file import load
 from secondlook.local.tritonserver import Server, TritonHome
 from tests.integration.broker_fixtures import Broker, free_port
@@ -29,6 +32,8 @@ SERVICES = (*MODULES, "triton")
 CAMERAS = ("front_door", "yard")
 SIZE = (320, 240)
 PATIENCE_S = 60.0
+TESTER = "tester"
+"""The broker's user that may do everything: the ear, and the things that Home Assistant switches."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +55,11 @@ class Heard:
 class System:
     """Broker, Triton and the services, each of which may be killed, frozen and started again.
 
+    Each service and Home Assistant enter the broker with a login of their own, and may do there
+    what `secondlook broker-config` lets them.
+
     Args:
-        broker: Running.
+        broker: Running; it is started again with users and access rules.
         triton: Not started yet.
         folder: For everything.
     """
@@ -64,9 +72,29 @@ class System:
         self._folder = folder
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self._ports = {name: free_port() for name in MODULES}
+        self._access = folder / "access"
+        self._guard()
         self._client = paho.Client(CallbackAPIVersion.VERSION2)
+        self._client.username_pw_set(TESTER, TESTER)
         self.configure()
         self.show(*CAMERAS)
+
+    def _guard(self) -> None:
+        told = ["--out", str(self._access), "--no-tls", "--mounted", "."]
+        done = CliRunner().invoke(main, ["broker-config", *told])
+        assert done.exit_code == 0, done.output
+        with (self._access / "passwd").open("a") as passwords:
+            passwords.write(f"{TESTER}:{hashed(TESTER)}\n")
+        with (self._access / "acl").open("a") as rules:
+            rules.write(f"user {TESTER}\ntopic readwrite #\n")
+        files = f"acl_file {self._access}/acl\npassword_file {self._access}/passwd\n"
+        self.broker.settings = f"allow_anonymous false\n{files}"
+        self.broker.stop()
+        self.broker.start()
+
+    def password(self, user: str) -> Path:
+        """Return the file with a password of the broker."""
+        return self._access / "passwords" / user
 
     def configure(self, *cameras: str, **sections: Any) -> None:
         """Write the configuration; what is started from now on reads it."""
@@ -115,6 +143,8 @@ class System:
                 self.triton.start(wait_s=PATIENCE_S)
             else:
                 argv = [sys.executable, "-m", MODULES[name], "--config", str(self.config)]
+                argv += ["--set", f"mqtt.username={name}"]
+                argv += ["--set", f"mqtt.password=!file {self.password(name)}"]
                 with self._log(name).open("ab") as log:
                     self._processes[name] = subprocess.Popen(
                         argv, stdout=log, stderr=log, start_new_session=True

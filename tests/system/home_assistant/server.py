@@ -52,9 +52,10 @@ class HomeAssistant:
     Args:
         installed: What to run.
         broker_port: Of the broker that its MQTT integration connects to, on loopback.
+        login: User and password there.
     """
 
-    def __init__(self, installed: Installed, broker_port: int) -> None:
+    def __init__(self, installed: Installed, broker_port: int, login: tuple[str, str]) -> None:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.client = f"{self.url}/"
@@ -62,6 +63,7 @@ class HomeAssistant:
         self.password = secrets.token_urlsafe(12)
         self._installed = installed
         self._broker_port = broker_port
+        self._login = login
         self._inside = f"/tmp/home-assistant-{secrets.token_hex(4)}"  # noqa: S108 - of its own
         self.folder = installed.outside(self._inside)
         self._process: subprocess.Popen[bytes] | None = None
@@ -198,10 +200,12 @@ class HomeAssistant:
         return found
 
     def _add_mqtt(self) -> None:
-        """Go through the form as a user would: the broker's address, the rest as it is."""
+        """Go through the form as a user would: address and login, the rest as it is."""
         start = {"handler": "mqtt", "show_advanced_options": False}
         flow = self.post("/api/config/config_entries/flow", start)
+        user, password = self._login
         filled: dict[str, Any] = {"broker": "127.0.0.1", "port": self._broker_port, "protocol": "5"}
+        filled |= {"username": user, "password": password}
         for field in flow["data_schema"]:
             if field.get("type") == "expandable":
                 closed = {"set_client_cert": False, "set_ca_cert": "off", "transport": "tcp"}
