@@ -33,7 +33,7 @@ CAMERAS = ("front_door", "yard")
 SIZE = (320, 240)
 PATIENCE_S = 60.0
 TESTER = "tester"
-"""The broker's user that may do everything: the ear, and the things that Home Assistant switches."""
+"""The broker's user that may do everything: hears all, and announces what is to be switched."""
 
 
 @dataclass(frozen=True, slots=True)
