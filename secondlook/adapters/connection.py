@@ -102,6 +102,7 @@ class Connection:
         self._subscribing: dict[int, asyncio.Future[None]] = {}
         self._refusals: set[str] = set()
         self._backlog = 0
+        self._given_up = False
         self.alive = False
         """Whether the broker has accepted us and has not gone since."""
         self.dropped = 0
@@ -157,16 +158,30 @@ class Connection:
             self.client.tls_set_context(tls.context(self._mqtt.tls))
         address = (self._mqtt.host, self._mqtt.port, self._mqtt.keepalive_s)
         async with asyncio.timeout(2 * CONNECT_TIMEOUT_S):
-            await asyncio.to_thread(self.client.connect, *address, **wishes)
+            await asyncio.to_thread(self._connect, *address, **wishes)
             self.client.loop_start()
             await self._accepted
         self.alive = True
 
+    def _connect(self, *address: Any, **wishes: Any) -> None:  # noqa: ANN401 - paho's own
+        self.client.connect(*address, **wishes)
+        if self._given_up:
+            self._shut()
+
     async def close(self) -> None:
         """Leave in good order and let everything that waits on this connection know."""
+        # A thread that is still connecting cannot be stopped: it leaves by itself.
+        self._given_up = True
         self.fail("closed")
         self.client.disconnect()
         await asyncio.to_thread(self.client.loop_stop)
+        self._shut()
+
+    def _shut(self) -> None:
+        opened = self.client.socket()
+        if opened is not None:
+            with contextlib.suppress(OSError):
+                opened.close()
 
     def fail(self, why: str) -> None:
         """Let everything that waits on this connection know that it is over."""
