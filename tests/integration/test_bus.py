@@ -184,19 +184,21 @@ async def test_a_broker_sends_no_more_than_fits_and_the_rest_once_there_is_room(
 async def test_a_connection_that_is_given_up_while_it_is_made_leaves_no_socket(
     broker, monkeypatch
 ) -> None:
+    begun: list[paho.Client] = []
     opened: list[Any] = []
     connect = paho.Client.connect
 
     def slowly(client: paho.Client, *arguments: Any, **more: Any) -> Any:
+        begun.append(client)
+        time.sleep(1.0)
         done = connect(client, *arguments, **more)
         opened.append(client.socket())
-        time.sleep(1.0)
         return done
 
     monkeypatch.setattr(paho.Client, "connect", slowly)
     async with Bus(broker.mqtt(), service="detector"):
-        await until(lambda: opened)
-    await until(lambda: all(each.fileno() == -1 for each in opened))
+        await until(lambda: begun)
+    await until(lambda: opened and all(each.fileno() == -1 for each in opened))
 
 
 async def test_publishing_fails_when_the_broker_freezes(broker) -> None:
