@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from secondlook.ending import STAY
 from tests.integration.broker_fixtures import free_port, wait_until_answers
 
 pytestmark = pytest.mark.integration
@@ -230,6 +231,12 @@ def test_where_everything_is_started_again_a_mistake_is_said_once_until_it_is_me
     assert process.wait(20) == 78
     assert process.stderr.read().count("\n") == 1, "the mistake itself, and nothing twice"
     process.communicate()
+
+
+def test_the_images_of_the_services_ask_for_that() -> None:
+    dockerfile = (Path(__file__).parents[2] / "Dockerfile").read_text()
+    runtime = dockerfile.partition(" AS runtime\n")[2].partition("\nFROM ")[0]
+    assert f"{STAY}=1" in runtime
 
 
 def test_who_waits_for_a_mistake_to_be_mended_ends_when_it_is_told_to(
