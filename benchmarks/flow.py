@@ -52,7 +52,7 @@ class Load:
     cameras: int = 1
     size: str = "1920x1080"
     fps: float = 15.0
-    """Of each camera."""
+    """Of each camera; 0: they say nothing."""
     every: int = 1
     """A gun is in view in every so many frames; 0: in none."""
     groups: int = 1
@@ -138,8 +138,9 @@ async def stacks(
             started.append(await held.enter_async_context(running(wish, own, lambda *_: None)))
         starting = zip(started, wishes, strict=True)
         await asyncio.gather(*(_start(stack, wish) for stack, wish in starting))
-        for group, stack in enumerate(started):
-            _feed(stack, load_, folder / f"group{group}")
+        if load_.fps:
+            for group, stack in enumerate(started):
+                _feed(stack, load_, folder / f"group{group}")
         yield started
 
 

@@ -1,0 +1,145 @@
+"""What the services cost and how fast they are without any load: start, idleness, one hop.
+
+    python -m benchmarks.services
+
+*Start*: from nothing running to every part ready. *Idle*: processor time and memory of each
+service while no camera sends anything. *Hop*: from the hand-over of a message to its arrival at a
+subscriber, through the broker: a frame's reference (QoS 0) and a crop of 20 kB (QoS 1).
+"""
+
+import asyncio
+import json
+import tempfile
+import time
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import click
+import yaml
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.machine import cpu_seconds, percentile, this_machine
+from secondlook import samples, topics
+from secondlook.adapters.bus import Bus
+from secondlook.commands.starting import start_all
+from secondlook.config_file import load
+from secondlook.local.folders import temporary
+from secondlook.local.stack import SERVICES, Stack, Wish, running
+
+CROP_BYTES = 20_000
+SETTLE_S = 5.0
+PER_S = 50
+MB = 1_000_000
+
+
+@dataclass
+class Found:
+    """What was measured."""
+
+    start_s: float = 0.0
+    """From nothing to every part ready."""
+    idle_cores: dict[str, float] = field(default_factory=dict)
+    """Processor time by service, as parts of one core."""
+    memory_mb: dict[str, float] = field(default_factory=dict)
+    """Resident memory by service, in megabytes."""
+    hop_ms: dict[str, list[float]] = field(default_factory=dict)
+
+
+def resident_mb(pid: int | None) -> float:
+    """Return the resident memory of a process, in megabytes of 10^6 bytes."""
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmRSS:"):
+            return int(line.split()[1]) * 1024 / MB
+    return float("nan")
+
+
+async def measure(idle_s: float, messages: int) -> Found:
+    """Start a stack, leave it alone, and send messages through its broker."""
+    found = Found()
+    with temporary("secondlook-benchmark-") as folder, tempfile.TemporaryDirectory() as empty:
+        path = folder / "config.yaml"
+        # A folder without pictures: the camera is tried again and again, and sends nothing.
+        camera = {"source": f"folder:{empty}"}
+        path.write_text(yaml.safe_dump({"cameras": {"cam": camera}, "log": {"level": "error"}}))
+        wish = Wish(path, load(path))
+        began = time.monotonic()
+        async with running(wish, folder, lambda *_: None) as stack:
+            quiet = Console(quiet=True)
+            await start_all(stack, wish, quiet, services=["classifier", "detector"])
+            found.start_s = time.monotonic() - began
+            stack.start_service("producers")
+            await asyncio.sleep(SETTLE_S)
+            await _idle(stack, idle_s, found)
+            await _hops(stack, messages, found)
+    return found
+
+
+async def _idle(stack: Stack, seconds: float, found: Found) -> None:
+    pids = {name: stack.supervisor.pid(name) for name in SERVICES}
+    before = {name: cpu_seconds([pid]) for name, pid in pids.items()}
+    await asyncio.sleep(seconds)
+    for name, pid in pids.items():
+        found.idle_cores[name] = (cpu_seconds([pid]) - before[name]) / seconds
+        found.memory_mb[name] = resident_mb(pid)
+
+
+async def _hops(stack: Stack, messages: int, found: Found) -> None:
+    ref = samples.FRAME
+    large = samples.CROP.model_copy(update={"jpeg": b"\xff\xd8\xff" + bytes(CROP_BYTES)})
+    async with (
+        Bus(stack.mqtt, service="benchmark-from") as sender,
+        Bus(stack.mqtt, service="benchmark-to") as reader,
+    ):
+        frames, crops = reader.subscribe(topics.FRAMES), reader.subscribe(topics.CROPS)
+        while not (sender.connected and reader.connected):  # noqa: ASYNC110 - once
+            await asyncio.sleep(0.05)
+        await asyncio.sleep(0.5)
+        found.hop_ms["a frame's reference"] = hops = []
+        for _ in range(messages):
+            sent_ns = time.time_ns()
+            sender.send(topics.FRAMES, ref, camera=ref.camera)
+            [delivery] = await frames.batch(1)
+            hops.append((delivery.received_ns - sent_ns) / 1e6)
+            await asyncio.sleep(1 / PER_S)
+        found.hop_ms["a crop of 20 kB"] = hops = []
+        for _ in range(messages):
+            sent_ns = time.time_ns()
+            sender.send(topics.CROPS, large, camera=large.camera)
+            [heard] = await crops.batch(1)
+            hops.append((heard.received_ns - sent_ns) / 1e6)
+            await asyncio.sleep(1 / PER_S)
+
+
+def table_of(found: Found) -> Table:
+    """Return everything, with its target."""
+    table = Table("measure", "value", "target")
+    table.add_row("start, until every part is ready", f"{found.start_s:.1f} s", "")
+    idle = sum(found.idle_cores.values())
+    for name, cores in found.idle_cores.items():
+        table.add_row(f"idle: {name}", f"{cores:.1%} of a core", "")
+    table.add_row("idle: all services", f"{idle:.1%} of a core", "<= 10 %")
+    for name, mb in found.memory_mb.items():
+        table.add_row(f"memory: {name}", f"{mb:.0f} MB", "<= 120 MB")
+    for name, hops in found.hop_ms.items():
+        half, most = percentile(hops, 0.5), percentile(hops, 0.99)
+        table.add_row(f"one hop: {name}", f"p50 {half:.2f}, p99 {most:.2f} ms", "1.5, 10 ms")
+    return table
+
+
+@click.command()
+@click.option("--idle-s", default=20.0, show_default=True, help="How long nothing happens.")
+@click.option("--messages", default=500, show_default=True, help="Of each kind, for the hop.")
+@click.option("--json", "json_path", type=click.Path(path_type=Path), help="Also write JSON.")
+def main(*, idle_s: float, messages: int, json_path: Path | None) -> None:
+    """Measure start, idleness and one hop."""
+    found = asyncio.run(measure(idle_s, messages))
+    console = Console()
+    console.print(table_of(found))
+    console.print(str(this_machine()))
+    if json_path:
+        json_path.write_text(json.dumps(asdict(found), indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
