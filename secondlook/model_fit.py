@@ -204,9 +204,12 @@ def known_images(spec: ModelSpec, count: int) -> NDArray[Any]:
     Returns:
         (count, *input.shape) of the input's type: slanted ramps in the range of the model's values.
     """
-    axes = np.indices(spec.input.shape)
-    ramp = (axes[0] * 3 + axes[1] * 5 + axes[2] * 7) % 256
-    values = ramp / 255 if spec.parameters.value_range == "0..1" else ramp
+    # In bytes, which wrap around: large memory, once it was taken, stays with the process.
+    places = (np.arange(size).astype(np.uint8) for size in spec.input.shape)
+    steps = [place * np.uint8(step) for place, step in zip(places, (3, 5, 7), strict=True)]
+    down, across, along = np.ix_(*steps)
+    ramp = down + across + along
+    values = ramp / np.float32(255) if spec.parameters.value_range == "0..1" else ramp
     return np.broadcast_to(values.astype(spec.input.dtype), (count, *spec.input.shape))
 
 
