@@ -1,7 +1,7 @@
 """The whole pipeline on the demo clip: frames/s, CPU time per frame by stage, alarm delay.
 
-    python benchmarks/pipeline.py                 # a table
-    python benchmarks/pipeline.py --json out.json
+    python -m benchmarks.pipeline                 # a table
+    python -m benchmarks.pipeline --json out.json
 
 Two runs of the real stack (broker, Triton, three services). *Delay*: the clip once in real
 time at 10 frames/s. *Throughput*: the clip over and over, as fast as the detector takes it;
@@ -10,11 +10,8 @@ CPU time comes from the operating system, per process group, over that time.
 
 import asyncio
 import json
-import os
-import platform
 import re
 import statistics
-import subprocess
 import sys
 import urllib.request
 from dataclasses import asdict, dataclass, field
@@ -25,6 +22,7 @@ import yaml
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.machine import cpu_seconds, this_machine
 from secondlook import topics
 from secondlook.adapters.bus import Bus
 from secondlook.adapters.subscriptions import Delivery
@@ -37,8 +35,7 @@ from secondlook.messages import Alert
 CLIP = Path(__file__).resolve().parents[1] / "producers" / "demo" / "demo.mp4"
 PARTS = ("producers", "broker", "triton", "detector", "classifier")
 STAGE = re.compile(r'^secondlook_detector_stage_seconds_(sum|count)\{stage="(\w+)"\} (\S+)$')
-INFERRED = re.compile(r"^secondlook_detector_inference_seconds_count(?:\{\})? (\S+)$")
-TICKS_PER_S = os.sysconf("SC_CLK_TCK")
+FRAMES = re.compile(r"^secondlook_detector_frames_total\{.*\} (\S+)$")
 
 
 @dataclass
@@ -59,20 +56,6 @@ class Measured:
         return self.frames / self.seconds if self.seconds else 0.0
 
 
-def cpu_seconds(group: int | None) -> float:
-    """Return the CPU time of all processes of a group, ended children included."""
-    total = 0
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            fields = stat.read_text().rpartition(")")[2].split()
-        except OSError:
-            continue
-        # proc(5): after the name come state, ppid, pgrp; utime to cstime are fields 14 to 17.
-        if group is not None and int(fields[2]) == group:
-            total += sum(int(ticks) for ticks in fields[11:15])
-    return total / TICKS_PER_S
-
-
 async def scrape(address: str) -> str:
     """Return a service's metrics."""
 
@@ -84,12 +67,12 @@ async def scrape(address: str) -> str:
 
 
 def read_metrics(text: str) -> tuple[float, dict[str, tuple[float, float]]]:
-    """Return the frames inferred, and for each stage its seconds and its count."""
+    """Return the frames looked at, and for each stage its seconds and its count."""
     frames = 0.0
     stages: dict[str, dict[str, float]] = {}
     for line in text.splitlines():
-        if match := INFERRED.match(line):
-            frames = float(match[1])
+        if match := FRAMES.match(line):
+            frames += float(match[1])
         elif match := STAGE.match(line):
             stages.setdefault(match[2], {})[match[1]] = float(match[3])
     return frames, {name: (s["sum"], s["count"]) for name, s in stages.items()}
@@ -101,7 +84,7 @@ async def measure(stack: Stack, seconds: float) -> Measured:
 
     async def reading() -> tuple[float, dict[str, float], float, dict[str, tuple[float, float]]]:
         frames, stages = read_metrics(await scrape(stack.metrics["detector"]))
-        cpu = {name: cpu_seconds(stack.supervisor.pid(name)) for name in PARTS}
+        cpu = {name: cpu_seconds([stack.supervisor.pid(name)]) for name in PARTS}
         return loop.time(), cpu, frames, stages
 
     began, cpu_before, frames_before, stages_before = await reading()
@@ -146,13 +129,6 @@ def delays(delivery: Delivery[Alert]) -> dict[str, float]:
     }
 
 
-def commit() -> str:
-    """Return the commit that is measured."""
-    asked = ["git", "describe", "--always", "--dirty"]
-    answer = subprocess.run(asked, capture_output=True, text=True, check=False, cwd=CLIP.parent)
-    return answer.stdout.strip() or "unknown"
-
-
 def tables(console: Console, delay: Measured, busy: Measured) -> None:
     """Print what was measured."""
     rows = Table("measure", "value", title="Throughput: one 1280x720 camera, as fast as it goes")
@@ -182,12 +158,11 @@ def main(seconds: float, json_path: Path | None) -> None:
     delay = asyncio.run(run("", 10, 38, console))
     busy = asyncio.run(run("?loop=1&realtime=0", 120, seconds, console))
     tables(console, delay, busy)
-    machine = f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
-    console.print(f"{machine}, commit {commit()}")
+    machine = this_machine()
+    console.print(str(machine))
     if json_path:
         whole = {
-            "machine": machine,
-            "commit": commit(),
+            "machine": asdict(machine),
             "delay": asdict(delay),
             "busy": asdict(busy),
         }
