@@ -186,6 +186,28 @@ def test_triton_and_the_detector_reach_nobody_outside(up: Project) -> None:
     assert "unreachable" in said
 
 
+def test_another_configuration_is_taken_by_up_alone(up: Project) -> None:
+    mine = up.folder / "config.yaml"
+    mine.write_text((up.folder / "deploy" / "demo.yaml").read_text().replace("demo:", "mine:"))
+    mine.chmod(0o644)
+    chosen = Project(up.folder, up.name, up.environment | {"CONFIG": "config.yaml"})
+    argv = ["up", "--detach", "--wait", "--wait-timeout", str(int(UP_S))]
+    chosen.run(*argv, timeout_s=UP_S + 60)
+    assert "mine:" in chosen.shell("detector", "cat config.yaml")
+    until(lambda: "camera mine is online" in chosen.run("logs", "producers").stdout, "my camera")
+    up.run(*argv, timeout_s=UP_S + 60)
+    assert "demo:" in up.shell("detector", "cat config.yaml")
+
+
+def test_a_configuration_that_is_not_there_is_an_error(up: Project) -> None:
+    wrong = Project(up.folder, up.name, up.environment | {"CONFIG": "nothing.yaml"})
+    done = wrong.run("up", "--detach", "detector", check=False)
+    assert done.returncode != 0
+    assert "nothing.yaml" in done.stderr
+    assert not (up.folder / "nothing.yaml").exists()
+    up.run("up", "--detach", "--wait", timeout_s=UP_S)
+
+
 def test_a_stop_is_heard_and_nobody_has_to_be_killed(up: Project) -> None:
     up.run("stop")
     states = {service: up.inspected(service)["State"] for service in SERVICES}

@@ -82,4 +82,4 @@ def test_a_triton_that_sees_other_memory_is_said_to_cost(
     result = examined("classifier", in_memory, **{"triton.url": triton_server.url})
     assert result.exit_code == 0, result.output
     assert f"lacking  Triton at {triton_server.url} does not see this memory" in result.output
-    assert "a few milliseconds of processor time per frame" in result.output
+    assert "a third more processor time per call" in result.output
