@@ -172,16 +172,20 @@ class Requests:
 
         try:
             count = await self._database.write(work)
-            # What was deleted goes out of the file and of its log.
-            await self._database.read(_shrink)
         except DatabaseError as error:
             raise Unreadable(f"the database cannot be written: {error}") from error
+        try:
+            await self._database.read(_rewrite)
+        except DatabaseError as error:
+            log.warning("what was deleted may still lie in unused parts of the file: %s", error)
         log.warning(
             "camera %s: %d alerts and their pictures were deleted on request", camera, count
         )
         self._outbox.wake()
 
 
-def _shrink(db: Connection) -> None:
-    db.execute("PRAGMA incremental_vacuum").fetchall()
+def _rewrite(db: Connection) -> None:
+    # Where SQLite has moved rows between pages, copies stay that no deletion overwrites. It needs
+    # room for the file a second time, and seconds for a large one: crops and alerts wait for that.
+    db.execute("VACUUM")
     db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()

@@ -54,7 +54,7 @@ def test_an_end_brings_the_better_picture_that_still_waited() -> None:
     scene.looks((0, "s"), (0.2, "s"))
     scene.look(1, "s", score=1.0)
     scene.watch(0, 8)
-    assert told(scene) == [*NEW, "state ON", "events", *NEW, "state OFF"]
+    assert told(scene) == [*NEW, "state ON", "events", *UPDATE, "state OFF"]
     assert scene.changes[-1].episode.shown.score == 1.0
     alerts, _ = messages_of(scene.history, Announcer("yard", "home", LABELS), {}, START)
     assert (alerts[-1].event, alerts[-1].score, alerts[-1].duration_s) == ("end", 1.0, 6.0)

@@ -116,7 +116,7 @@ async def test_armed_again_after_a_restart_it_counts_new_looks_alone(tmp_path: P
         await two.judge((0.3, "s"), (0.4, "s"))
         assert "alerts new" not in await two.said()
         await two.judge((0.6, "s"), (0.8, "s"))
-        assert (await two.said())[-6:] == NEW
+        assert (await two.said())[-len(NEW) :] == NEW
 
 
 async def test_arming_what_is_armed_forgets_nothing(tmp_path: Path) -> None:

@@ -168,7 +168,7 @@ def test_the_added_models_are_listed_checked_and_served(repository: Path) -> Non
     listed = secondlook("list", repository=repository)
     checked = secondlook("check", "--serve", repository=repository)
 
-    assert "doors: suspect; for onnx python; licence: not stated" in listed.stdout
+    assert "doors: suspect; for onnx python torch; licence: not stated" in listed.stdout
     assert "things: small_gun, big_gun, phone, umbrella, empty" in listed.stdout
     assert checked.returncode == 0, checked.stdout + checked.stderr
     for name in ("doors", "things"):
