@@ -87,6 +87,8 @@ class System:
             passwords.write(f"{TESTER}:{hashed(TESTER)}\n")
         with (self._access / "acl").open("a") as rules:
             rules.write(f"user {TESTER}\ntopic readwrite #\n")
+            # A home has more than cameras.
+            rules.write("user homeassistant\ntopic readwrite test/#\n")
         files = f"acl_file {self._access}/acl\npassword_file {self._access}/passwd\n"
         self.broker.settings = f"allow_anonymous false\n{files}"
         self.broker.stop()
