@@ -20,11 +20,19 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, TypeAlias
 
-import torch
 import triton_python_backend_utils as pb_utils
-from torch import Tensor
-from torch.utils.dlpack import from_dlpack
-from torch_graph import Graph, Values
+
+try:
+    import torch
+    from torch import Tensor
+    from torch.utils.dlpack import from_dlpack
+    from torch_graph import Graph, Values
+except ImportError as error:
+    # Triton's own exception is not there yet while this file is imported.
+    raise ImportError(
+        f"this platform needs {error.name}, which the server's Python does not have: install "
+        "torch and onnx there, or choose another platform"
+    ) from error
 
 Request: TypeAlias = "pb_utils.InferenceRequest"  # not there yet while this file is imported
 Response: TypeAlias = "pb_utils.InferenceResponse"
