@@ -67,7 +67,10 @@ def test_images_have_the_version_of_the_project(plain: dict[str, dict[str, Any]]
 
 @pytest.mark.parametrize("device", DEVICES)
 def test_every_container_is_confined_and_bounded(device: str) -> None:
-    for name, found in services(files_for(device)).items():
+    containers = services(files_for(device))
+    # A small system that begins as root; only who wants to try it starts it.
+    assert containers.pop("homeassistant")["profiles"] == ["homeassistant"]
+    for name, found in containers.items():
         assert found["user"] == THEIRS.get(name, "10001:10001"), name
         assert found["read_only"] is True, name
         assert found["cap_drop"] == ["ALL"], name
@@ -91,6 +94,7 @@ def test_what_is_published_is_on_loopback(plain: dict[str, dict[str, Any]]) -> N
         ("page", "127.0.0.1", "8090", 8090),
         ("prometheus", "127.0.0.1", "9090", 9090),
         ("grafana", "127.0.0.1", "3000", 3000),
+        ("homeassistant", "127.0.0.1", "8123", 8123),
     }
 
 

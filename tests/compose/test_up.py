@@ -186,6 +186,19 @@ def test_triton_and_the_detector_reach_nobody_outside(up: Project) -> None:
     assert "unreachable" in said
 
 
+def test_a_backup_is_made_in_the_container_and_put_back(up: Project, tmp_path: Path) -> None:
+    said = up.exec("classifier", "secondlook", "backup", "data/kept.tar.gz")
+    assert "kept.tar.gz" in said
+    up.run("cp", "classifier:/secondlook/data/kept.tar.gz", str(tmp_path / "kept.tar.gz"))
+    assert (tmp_path / "kept.tar.gz").stat().st_size > 1000
+    up.run("stop", "classifier")
+    restore = ("restore", "data/kept.tar.gz", "--keep-config", "--force")
+    options = ("--rm", "-T", "--no-deps", "--entrypoint", "secondlook")
+    up.run("run", *options, "classifier", *restore)
+    up.run("up", "--detach", "--wait", timeout_s=UP_S)
+    assert up.healthy("classifier")
+
+
 def test_another_configuration_is_taken_by_up_alone(up: Project) -> None:
     mine = up.folder / "config.yaml"
     mine.write_text((up.folder / "deploy" / "demo.yaml").read_text().replace("demo:", "mine:"))
