@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     SecretStr,
@@ -49,6 +50,13 @@ def _known_timezone(name: str) -> str:
 
 HostName = Annotated[str, Field(pattern=r"^[A-Za-z0-9.:_-]{1,253}$")]
 """A name or an address, without a port."""
+
+
+def _as_written(switch: object) -> object:
+    """Return `on` and `off` as people write them: YAML takes both for truth values."""
+    return {True: "on", False: "off"}.get(switch, switch) if isinstance(switch, bool) else switch
+
+
 Source = Annotated[SecretStr, AfterValidator(_known_scheme)]
 """Secret, because an RTSP address may carry a password."""
 LocalPath = Annotated[Path, AfterValidator(Path.expanduser)]
@@ -113,7 +121,7 @@ class TritonServer(Section):
     """host:port of Triton's gRPC service."""
     deadline_s: Seconds = 2.0
     """An inference that takes longer is given up."""
-    shared_memory: Literal["auto", "on", "off"] = "auto"
+    shared_memory: Annotated[Literal["auto", "on", "off"], BeforeValidator(_as_written)] = "auto"
     """Pass pictures through system shared memory; `auto` uses it where Triton can see it."""
 
 

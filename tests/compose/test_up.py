@@ -186,6 +186,18 @@ def test_triton_and_the_detector_reach_nobody_outside(up: Project) -> None:
     assert "unreachable" in said
 
 
+def test_engines_are_refused_in_a_sentence_where_there_is_no_gpu(up: Project) -> None:
+    done = up.run("run", "--rm", "-T", "build-engines", check=False)
+    assert done.returncode == 1
+    assert "this image has no trtexec: DEVICE in .env must be gpu-tensorrt" in done.stderr
+
+
+def test_check_finds_nothing_wrong(up: Project) -> None:
+    said = up.tool("check", "--pictures", "/tmp/pictures")  # noqa: S108 - of the container
+    assert "wrong" not in said
+    assert "detector model yolov5, version 1" in said
+
+
 def test_a_backup_is_made_in_the_container_and_put_back(up: Project, tmp_path: Path) -> None:
     said = up.exec("classifier", "secondlook", "backup", "data/kept.tar.gz")
     assert "kept.tar.gz" in said

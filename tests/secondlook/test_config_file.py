@@ -177,6 +177,13 @@ def test_the_environment_wins_over_the_file_and_the_command_line_over_both(
     assert config.cameras["yard"].fps == 3
 
 
+@pytest.mark.parametrize("word", ["on", "off", "auto", '"off"'])
+def test_a_switch_is_written_without_quotes(tmp_path: Path, word: str) -> None:
+    of_file = load(written(tmp_path, f"{GOOD}triton: {{shared_memory: {word}}}"))
+    of_line = load(written(tmp_path, GOOD), [f"triton.shared_memory={word}"])
+    assert of_file.triton.shared_memory == of_line.triton.shared_memory == word.strip('"')
+
+
 def test_an_empty_variable_sets_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SECONDLOOK__MQTT__HOST", "")
     assert load(written(tmp_path, GOOD + "mqtt: {host: mine}")).mqtt.host == "mine"
