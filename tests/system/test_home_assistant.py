@@ -450,16 +450,16 @@ def test_a_broker_that_forgot_everything_is_told_it_again(world: World) -> None:
 
 
 @pytest.mark.parametrize(
-    ("entity", "action", "data", "payload"),
+    ("entity", "action", "data", "state"),
     [
-        ("switch.secondlook_yard_armed", "turn_off", {}, False),
-        ("switch.secondlook_yard_armed", "turn_on", {}, True),
-        ("number.secondlook_yard_confirm_score", "set_value", {"value": 0.65}, 0.65),
-        ("number.secondlook_yard_cooldown_s", "set_value", {"value": 5}, 5),
+        ("switch.secondlook_yard_armed", "turn_off", {}, "off"),
+        ("switch.secondlook_yard_armed", "turn_on", {}, "on"),
+        ("number.secondlook_yard_confirm_score", "set_value", {"value": 0.65}, "0.65"),
+        ("number.secondlook_yard_cooldown_s", "set_value", {"value": 5}, "5.0"),
     ],
 )
-def test_a_setting_is_a_command_that_nobody_keeps(
-    world: World, entity: str, action: str, data: dict[str, Any], payload: Any
+def test_a_setting_is_a_command_that_nobody_keeps_and_the_value_in_force_comes_back(
+    world: World, entity: str, action: str, data: dict[str, Any], state: str
 ) -> None:
     since_s = time.monotonic()
     platform, _, name = entity.partition(".")
@@ -468,8 +468,9 @@ def test_a_setting_is_a_command_that_nobody_keeps(
     world.system.until(lambda: world.system.on(where, since_s))
 
     [command] = world.system.on(where, since_s)
-    assert command.json == payload
+    assert command.json == data.get("value", state == "on")
     assert not command.retained
+    world.home.until(lambda: world.home.state(entity) == state, 10)
 
 
 def without_yard(world: World) -> Callable[[], bool]:
