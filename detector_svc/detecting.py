@@ -128,9 +128,9 @@ class Detecting:
                 with self._metrics.inference.time():
                     outputs = await endpoint.infer(slot, len(glimpses))
                 self._portion.answered(time.monotonic() - began_s)
-            for glimpse in glimpses:
-                await glimpse.turn.come()
-            found = await self._in_pool(self._see, glimpses, outputs)
+            for turn in [glimpse.turn for glimpse in glimpses]:
+                await turn.come()
+            seen = await self._in_pool(self._see, glimpses, outputs)
             self._model.answered()
         except (TritonUnavailable, ModelError) as error:
             self._model.failed(error)
@@ -140,10 +140,9 @@ class Detecting:
             for ref, _ in frames:
                 self._drop(ref, "timeout" if late else "triton")
             return
-        for glimpse, each in zip(glimpses, found, strict=True):
-            if each is not None:
-                self._count(glimpse.ref, each)
-                self._tell(glimpse.ref.camera)
+        for ref, found in seen:
+            self._count(ref, found)
+            self._tell(ref.camera)
 
     def _fit(self, frames: Sequence[tuple[FrameRef, Turn]], images: NDArray[Any]) -> list[_Glimpse]:
         """Write the frames that are still there into the model's input, one after the other."""
@@ -160,16 +159,20 @@ class Detecting:
                 glimpses.append(_Glimpse(ref, turn, image, placed))
         return glimpses
 
-    def _see(self, glimpses: Sequence[_Glimpse], outputs: Outputs) -> list[Found | None]:
-        """Turn an answer into evidence and keep it; None for a frame that cannot be used."""
-        found: list[Found | None] = []
-        for row, glimpse in enumerate(glimpses):
+    def _see(self, glimpses: list[_Glimpse], outputs: Outputs) -> list[tuple[FrameRef, Found]]:
+        """Turn an answer into evidence and keep it; frames that cannot be used are left out."""
+        seen: list[tuple[FrameRef, Found]] = []
+        for row in range(len(glimpses)):
+            # Taken out, so that its pixels are given back here: in the event loop all would wait.
+            glimpse = glimpses.pop(0)
             try:
-                found.append(self._see_one(glimpse, outputs, row))
+                found = self._see_one(glimpse, outputs, row)
             except ValueError as error:
                 self._refuse(glimpse.ref, error)
-                found.append(None)
-        return found
+            else:
+                if found is not None:
+                    seen.append((glimpse.ref, found))
+        return seen
 
     def _see_one(self, glimpse: _Glimpse, outputs: Outputs, row: int) -> Found | None:
         ref, evidence = glimpse.ref, self._evidence[glimpse.ref.camera]

@@ -17,7 +17,9 @@ class Mailbox(Generic[K, V]):
 
     def __init__(self) -> None:
         self._newest: dict[K, V] = {}
-        self._filled = asyncio.Event()
+        # One reader is woken for each key that fills, not all of them; a key that was taken along
+        # with another leaves its wake-up behind, which whoever is woken by it finds out.
+        self._filled = asyncio.Semaphore(0)
         self.overwritten: Counter[K] = Counter()
         """Values that were replaced before anyone read them, per key."""
 
@@ -27,18 +29,20 @@ class Mailbox(Generic[K, V]):
     def put(self, key: K, value: V) -> V | None:
         """Make `value` the one to read for `key`; return the unread one it replaces."""
         replaced = self._newest.get(key)
-        if key in self._newest:
-            self.overwritten[key] += 1
+        known = key in self._newest
         # An overwritten key keeps its place in the queue, or a fast camera would never be served.
         self._newest[key] = value
-        self._filled.set()
+        if known:
+            self.overwritten[key] += 1
+        else:
+            self._filled.release()
         return replaced
 
     async def take(self) -> tuple[K, V]:
         """Wait for a value; return the one whose key has waited longest."""
+        await self._filled.acquire()
         while not self._newest:
-            self._filled.clear()
-            await self._filled.wait()
+            await self._filled.acquire()
         key = next(iter(self._newest))
         return key, self._newest.pop(key)
 
