@@ -169,5 +169,7 @@ async def _try_source(
         size = f"{found['width']}x{found['height']}"
         report.good(f"camera {camera}: {size}, picture in {picture}")
     else:
-        said = err.decode(errors="replace").strip().splitlines() or ["it cannot be opened"]
+        said = err.decode(errors="replace").strip().splitlines() or [
+            f"the process that tried it ended with status {process.returncode} and said nothing"
+        ]
         report.bad(f"camera {camera}: {said[-1]}")
