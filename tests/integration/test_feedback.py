@@ -39,8 +39,11 @@ def judged(rig: Rig, camera: str) -> tuple[float, float]:
 
 
 async def three_alerts(rig: Rig) -> list[Alert]:
+    """Return two alerts of the yard and one of the door; one after another: cameras take turns."""
     await rig.show(RED, RED)
+    await rig.until(lambda: len(rig.alerts()) == 1)
     await rig.show(BLUE, BLUE, track="40")
+    await rig.until(lambda: len(rig.alerts()) == 2)
     await rig.show(RED, RED, camera="door", track="3")
     await rig.until(lambda: len(rig.alerts()) == 3)
     return rig.alerts()

@@ -112,7 +112,7 @@ def _figures(measures: Measures, found: Figures) -> list[Block]:
         ),
     ]
     return [
-        Table("Against the design's targets", ("figure", "target", "measured", "counts", ""), rows),
+        Table("Against the targets", ("figure", "target", "measured", "counts", ""), rows),
         Table(
             "One stage against two",
             ("", "detector alone", "with the second look"),

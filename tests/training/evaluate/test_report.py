@@ -81,7 +81,7 @@ def test_a_report_of_clips_loads_nothing_and_shows_everything(tmp_path) -> None:
 
     found = checked(page)
     for title in (
-        "Against the design's targets",
+        "Against the targets",
         "One stage against two",
         "The detector's threshold",
         "The classifier's threshold",
