@@ -13,6 +13,14 @@ Change = tuple[str, str, str, bytes | None]
 """camera, kind, key and value; None: forget it."""
 
 
+def give_back(db: Connection, most: int = 0) -> None:
+    """Give free pages back to the disk; 0: all of them.
+
+    As a script, which is run to its end: `execute` takes one step, and each step frees one page.
+    """
+    db.executescript(f"PRAGMA incremental_vacuum({most})")
+
+
 def load_memory(db: Connection) -> list[tuple[str, str, str, bytes]]:
     """Return everything that is remembered: camera, kind, key, value."""
     return db.execute("SELECT camera, kind, key, value FROM memory").fetchall()

@@ -251,9 +251,7 @@ class Service:
             await self._inbox.purge()
             await self._database.write(work)
             self._feedback.forgotten()
-            await self._database.read(
-                lambda db: db.execute(f"PRAGMA incremental_vacuum({FREE_PAGES})").fetchall()
-            )
+            await self._database.read(lambda db: records.give_back(db, FREE_PAGES))
         except DatabaseError as error:
             log.warning("old rows could not be deleted: %s", error)
 
