@@ -175,9 +175,12 @@ def committed(folder: Path) -> list[Alert]:
 
 
 def rows(path: Path, query: str, *values: int) -> list[tuple]:  # type: ignore[type-arg]  # any
-    """Read a database that another process writes."""
+    """Read a database that another process writes; nothing lies in one that is not made yet."""
+    if not path.exists():
+        return []
     with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=5)) as db:
-        return db.execute(query, values).fetchall()
+        tables = db.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchall()
+        return db.execute(query, values).fetchall() if tables else []
 
 
 def write_config(folder: Path, seed: int) -> Path:

@@ -38,7 +38,7 @@ class Store:
         self._db = sqlite3.connect(path, isolation_level=None, timeout=10)
         self._db.execute("PRAGMA journal_mode = WAL")
         self._db.execute("PRAGMA synchronous = FULL")
-        self._db.executescript(TABLES)
+        self._db.executescript(f"BEGIN;{TABLES}COMMIT;")
         if not self.asked_ns():
             self.replayed(time.time_ns())
 
