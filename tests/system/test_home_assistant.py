@@ -37,7 +37,7 @@ DEPLOY = Path(__file__).parents[2] / "deploy" / "homeassistant"
 BLUEPRINT = DEPLOY / "blueprints" / "automation" / "secondlook" / "notify_phone.yaml"
 PHONE = "green 250 170"
 PLACES = [(x, y) for y in (10, 90) for x in (10, 90, 170, 250)]
-"""Where guns are shown in turn: within the cooldown one at the same place would be the same."""
+"""Where guns are shown in turn, so that none is taken for the one before."""
 SMALL_GUN = "binary_sensor.secondlook_front_door_small_gun"
 PICTURE = "image.secondlook_front_door_picture"
 EVENTS = "event.secondlook_front_door_events"

@@ -116,7 +116,8 @@ class System:
             "frames": {"directory": str(self._folder / "frames"), "max_mb": 64},
             # Red fills the whole crop.
             "detector": {"model": "colours", "crop": {"margin": 0}},
-            "alerts": {"end_after_s": 3},
+            # While one alert is young, any earlier one at the same place is only opened again.
+            "alerts": {"end_after_s": 3, "cooldown_s": 0.1},
             "metrics": self._ports,
         }
         self.config.write_text(yaml.safe_dump(tree | sections))
