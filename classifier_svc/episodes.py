@@ -143,10 +143,11 @@ class Episodes:
         two objects side by side are two.
         """
         trigger = opening.trigger
-        in_cooldown = self.in_cooldown(opening.label, trigger.at)
         found: list[tuple[float, Episode]] = []
         for episode in self._memory.episodes.values():
-            if episode.label != opening.label or not (episode.open or in_cooldown):
+            if episode.label != opening.label:
+                continue
+            if not episode.open and not self.in_cooldown(episode, trigger.at):
                 continue
             overlap = max(look.box.overlap(episode.box) for look in opening.window)
             if track.id in episode.tracks:
@@ -155,13 +156,12 @@ class Episodes:
                 found.append((overlap, episode))
         return max(found, key=lambda each: each[0])[1] if found else None
 
-    def in_cooldown(self, label: str, now: Instant) -> bool:
-        """Tell whether a `new` of this label was published less than `cooldown_s` ago."""
-        cooldown_ns = round(self.rule.cooldown_s * SECOND)
-        return any(
-            episode.label == label and abs(now.since(episode.opened)) < cooldown_ns
-            for episode in self._memory.episodes.values()
-        )
+    def in_cooldown(self, episode: Episode, now: Instant) -> bool:
+        """Tell whether the `new` of this episode was less than `cooldown_s` ago.
+
+        Of this one, not of any with its label: alerts elsewhere must not keep a place silent.
+        """
+        return abs(now.since(episode.opened)) < round(self.rule.cooldown_s * SECOND)
 
     def _lives(self, episode: Episode, now: Instant) -> bool:
         """Tell whether a track of the episode is in view; a killed detector ends none of its."""

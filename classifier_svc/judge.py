@@ -263,7 +263,7 @@ class Judge:
             if track.ended and silent:
                 self.memory.drop_track(track)
         for episode in list(self.memory.episodes.values()):
-            if not episode.open and not self._episodes.in_cooldown(episode.label, now):
+            if not episode.open and not self._episodes.in_cooldown(episode, now):
                 self.memory.drop_episode(episode)
         return effects
 

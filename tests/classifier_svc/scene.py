@@ -175,6 +175,9 @@ class Scene:
                     change.event == "end" or (change.event == "update" and not change.reason)
                 )
                 is_open = change.event != "end"
+                if change.reason == "reopened":
+                    since = abs(change.episode.confirmed.since(change.episode.opened))
+                    assert since < ns(self.rule.cooldown_s)
 
 
 def said(effect: Effect) -> str:

@@ -247,6 +247,17 @@ def test_the_same_place_just_within_the_cooldown_does_not_alert_again() -> None:
     assert scene.look(20.39, "s", track="2") == ["update small_gun reopened"]
 
 
+def test_alerts_elsewhere_keep_no_place_silent_beyond_its_own_cooldown() -> None:
+    scene = opened(cooldown_s=20)
+    scene.ended(1.0)
+    scene.watch(1, 10)
+    assert scene.looks((15, "s"), (15.2, "s"), track="2", where=THERE) == ["new small_gun"]
+    scene.ended(16.0, "2")
+    scene.watch(16, 22)
+    assert scene.looks((22, "s"), (22.2, "s"), track="3") == ["new small_gun"]
+    assert scene.judge.episode_of("yard-3") != scene.judge.episode_of("yard-1")
+
+
 def test_a_second_object_beside_a_living_one_alerts_for_itself() -> None:
     scene = opened()
     assert scene.looks((0.6, "s"), (0.8, "s"), track="2", where=SHIFTED) == ["new small_gun"]
