@@ -144,7 +144,7 @@ class Episodes:
         """
         trigger = opening.trigger
         found: list[tuple[float, Episode]] = []
-        for episode in self._memory.episodes.values():
+        for episode in self._memory.in_order():
             if episode.label != opening.label:
                 continue
             if not episode.open and not self.in_cooldown(episode, trigger.at):
@@ -181,12 +181,18 @@ class Episodes:
         episode.confirmed, episode.quiet_ns = trigger.at, 0
         if episode.open:
             return self._offer(episode, opening.shown)
+        # What went on to another episode since does not come back with this one.
+        episode.tracks = [name for name in episode.tracks if self._is_still_of(name, episode)]
         episode.open, episode.ended_ns = True, None
         episode.shown, episode.decision = opening.shown, opening.decision
         episode.told, episode.late = trigger.at, trigger.late
         episode.supersedes = opening.supersedes or episode.supersedes
         episode.counted_from = trigger.at if opening.supersedes else None
         return [self._say(episode, "update", reason="reopened", picture=True)]
+
+    def _is_still_of(self, track: str, episode: Episode) -> bool:
+        known = self._memory.tracks.get(track)
+        return known is None or known.episode == episode.id
 
     def has_covered(self, track: Track, window: Sequence[Look]) -> bool:
         """Tell whether a late window lies in a time that the track's ended episode covered."""

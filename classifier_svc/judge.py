@@ -82,7 +82,7 @@ class Judge:
             now_ns: Unix time.
         """
         self.armed = False
-        episodes = list(self.memory.episodes.values())
+        episodes = self.memory.in_order()
         ended = [self._episodes.end(each, "disarmed", now_ns) for each in episodes if each.open]
         # What is still there when it is armed again is new: it begins an episode of its own.
         self.memory.drop_all()
@@ -173,7 +173,7 @@ class Judge:
             effects += _gap(before, now, "the detector did not look") if heard else []
         elif before is not None:
             self._episodes.grow_quiet(before, now)
-        for episode in list(self.memory.episodes.values()):
+        for episode in self.memory.in_order():
             effects += self._episodes.update(episode, now)
             effects += self._episodes.end_if_quiet(episode, now)
         return effects + self._forget(now)
@@ -211,7 +211,7 @@ class Judge:
             model_up: Whether the model answers.
         """
         effects: list[Effect] = []
-        for episode in self.memory.episodes.values():
+        for episode in self.memory.in_order():
             if not episode.open or episode.status != UNVERIFIED:
                 continue
             if any(track in waiting for track in episode.tracks):
@@ -229,7 +229,7 @@ class Judge:
         """End the open episodes whose label is none of these: it alerts no more."""
         return [
             self._episodes.end(episode, "gone", episode.told.captured_ns)
-            for episode in self.memory.episodes.values()
+            for episode in self.memory.in_order()
             if episode.open and episode.label not in labels
         ]
 
@@ -262,7 +262,7 @@ class Judge:
                 effects += self._finish(track)
             if track.ended and silent:
                 self.memory.drop_track(track)
-        for episode in list(self.memory.episodes.values()):
+        for episode in self.memory.in_order():
             if not episode.open and not self._episodes.in_cooldown(episode, now):
                 self.memory.drop_episode(episode)
         return effects

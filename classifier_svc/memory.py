@@ -121,6 +121,9 @@ class Memory:
             if len(self.tracks) >= MAX_TRACKS:
                 self.drop_track(min(self.tracks.values(), key=lambda t: t.last.captured_ns))
             known = self.tracks[look.track] = Track(look.track, look.at, told=look.at)
+            # A late look of a track that was forgotten: its episode may be open still.
+            mine = (e.id for e in self.in_order() if e.open and look.track in e.tracks)
+            known.episode = next(mine, None)
         self.touch(known)
         return known
 
@@ -128,6 +131,10 @@ class Memory:
         """Return the open episode of a track."""
         episode = self.episodes.get(track.episode or "")
         return episode if episode is not None and episode.open else None
+
+    def in_order(self) -> list[Episode]:
+        """Return the episodes by id, which is by their beginning: as before a restart, so after."""
+        return [self.episodes[key] for key in sorted(self.episodes)]
 
     def drop_track(self, track: Track) -> None:
         """Forget a track."""
@@ -143,7 +150,7 @@ class Memory:
         """Forget all tracks and episodes; how far was seen stays."""
         for track in list(self.tracks.values()):
             self.drop_track(track)
-        for episode in list(self.episodes.values()):
+        for episode in self.in_order():
             self.drop_episode(episode)
 
     def count_from(self, now_ns: int, most_ns: int) -> None:

@@ -37,6 +37,7 @@ log = logging.getLogger(__name__)
 SERVICES = ("producers", "detector", "classifier")
 DEAD_LETTERS_PER_S = 20
 """A flood of rubbish must not become a flood of dead letters."""
+ASK_AGAIN, ASK_AGAIN_S = "more messages came than fit", 1.0
 
 
 @dataclass(slots=True)
@@ -78,6 +79,7 @@ class Bus:
         self._connection: Connection | None = None
         self._keeper: asyncio.Task[None] | None = None
         self._complaint = ""
+        self._asking_again: Connection | None = None
         self._dead_letters = (0, 0)  # second, sent in it
 
     @property
@@ -230,7 +232,8 @@ class Bus:
             greeting.cancel()
             self.stats.dropped_in += connection.dropped
         self.stats.disconnects += 1
-        raise NotConnected(why)
+        if why != ASK_AGAIN:
+            raise NotConnected(why)
 
     async def _greet(self, connection: Connection) -> None:
         """Subscribe, say `online`, tell who wants to know; again on every connection.
@@ -277,9 +280,28 @@ class Bus:
             delivery = Delivery(message, levels, incoming.retained, incoming.received_ns)
             dropped = reader.dropped
             reader.put(delivery.with_ack(ack) if reader.manual_ack else delivery)
-            self.stats.dropped_in += reader.dropped - dropped
+            if reader.dropped > dropped:
+                self.stats.dropped_in += 1
+                if reader.manual_ack:
+                    self._ask_again(connection)
         if not any(reader.manual_ack for reader in readers):
             ack()
+
+    def _ask_again(self, connection: Connection) -> None:
+        """Connect anew once there is room: what was refused is sent again only then."""
+        if self._asking_again is connection:
+            return
+        self._asking_again = connection
+        loop = asyncio.get_running_loop()
+
+        def look() -> None:
+            if any(len(reader) for reader in self._subscriptions if reader.manual_ack):
+                loop.call_later(ASK_AGAIN_S, look)
+            elif connection.alive:
+                log.info("connecting anew: there is room for what the broker sent too soon")
+                connection.fail(ASK_AGAIN)
+
+        loop.call_later(ASK_AGAIN_S, look)
 
     def _foreign(self, path: str) -> tuple[Topic[Any], Mapping[str, str]] | None:
         """Return which of the topics that others have laid down this is, and its levels."""

@@ -36,7 +36,7 @@ MAX_INCOMING = 20_000
 """Messages off the socket that the event loop has not taken up."""
 MOST_UNACKNOWLEDGED = 1000
 """Messages that the broker may send before the first is acknowledged (MQTT 5): not more than wait
-in a `Subscription`, or what does not fit would come again only after a reconnect."""
+in a `Subscription`. Mosquitto 2.0.11 sends more when several acknowledgements reach it at once."""
 MAX_PACKET_BYTES = 4_000_000
 """The broker keeps larger ones back (MQTT 5); `max_bytes` of each topic is the finer limit."""
 UNSUPPORTED_PROTOCOL = "Unsupported protocol version"

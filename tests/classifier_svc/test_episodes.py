@@ -2,6 +2,7 @@ from typing import Any
 
 from ulid import ULID
 
+from classifier_svc.looks import Look
 from tests.classifier_svc.scene import START, THERE, Scene, look, ns
 
 SHIFTED = (110, 100, 210, 200)
@@ -12,6 +13,10 @@ def opened(**rule: Any) -> Scene:
     assert scene.seen(0.0) == []
     assert scene.looks((0.2, "s"), (0.4, "s")) == ["new small_gun"]
     return scene
+
+
+def unjudged(*at: float) -> list[Look]:
+    return [look(each, "u", classifier=None) for each in at]
 
 
 def test_an_episode_opens_with_the_look_that_satisfies_the_rule() -> None:
@@ -256,6 +261,26 @@ def test_alerts_elsewhere_keep_no_place_silent_beyond_its_own_cooldown() -> None
     scene.watch(16, 22)
     assert scene.looks((22, "s"), (22.2, "s"), track="3") == ["new small_gun"]
     assert scene.judge.episode_of("yard-3") != scene.judge.episode_of("yard-1")
+
+
+def test_what_went_on_to_another_episode_does_not_come_back_with_the_old_one() -> None:
+    scene = opened()
+    scene.watch(1, 8)
+    assert scene.silent(*unjudged(9.0, 9.2)) == ["new unverified"]
+    assert scene.looks((9.0, "s"), (9.2, "s"), track="2") == ["update small_gun reopened"]
+    small = scene.judge.memory.episodes[scene.judge.episode_of("yard-2") or ""]
+    assert small.tracks == ["yard-2"]
+
+
+def test_a_late_look_finds_the_open_episode_of_its_forgotten_track() -> None:
+    scene = Scene()
+    scene.seen(0)
+    assert scene.silent(*unjudged(0.0, 0.2)) == ["new unverified"]
+    track = scene.judge.memory.tracks["yard-1"]
+    scene.judge.memory.drop_track(track)
+    scene.look(0.0, "s")
+    assert scene.look(0.2, "s") == ["end unverified confirmed", "new small_gun"]
+    assert scene.changes[-1].episode.supersedes == scene.changes[0].episode.id
 
 
 def test_a_second_object_beside_a_living_one_alerts_for_itself() -> None:
