@@ -18,6 +18,8 @@ ROUNDS ?= 20
 SEED ?=
 TARGETS ?= messages config stores model_outputs pictures
 PYTEST := $(BIN)/pytest
+# Most tests wait for processes more than they calculate. Each worker has a Triton of its own.
+WORKERS ?= 3
 CODE := secondlook producers detector_svc classifier_svc training tests \
 	$(sort $(dir $(wildcard benchmarks/*.py deploy/*/*.py examples/*.py)))
 
@@ -31,10 +33,10 @@ demo: $(VENV)/.embedded ## see it work on a clip; SOURCE=webcam:0 for your own c
 	@requirements/apt requirements/apt-packages.txt
 	@$(BIN)/secondlook demo $(if $(SOURCE),--source '$(SOURCE)')
 
-test: $(VENV)/.dev ## all tests but the long ones, on a real broker and a real Triton
+test: $(VENV)/.dev ## all tests but the long ones, on a real broker and a real Triton; WORKERS=3 at a time
 	@requirements/apt requirements/apt-packages.txt tests/apt-packages.txt
 	@requirements/prometheus
-	$(PYTEST) -m "not long and not training"
+	$(PYTEST) -n $(WORKERS) --dist loadfile -m "not long and not training"
 
 test-all: $(VENV)/.dev ## every test but the detector's training
 	@requirements/apt requirements/apt-packages.txt tests/apt-packages.txt tests/apt-packages-long.txt
