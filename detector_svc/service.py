@@ -92,6 +92,7 @@ class Service:
                 group.create_task(self._hear_frames(), name="frames")
                 group.create_task(self._hear_cameras(), name="camera statuses")
                 group.create_task(self._hear_services(), name="service statuses")
+                group.create_task(self._hear_states(), name="episodes")
                 group.create_task(self._sender.run(), name="sender")
                 group.create_task(publish_stats(self._bus, self._context), name="stats")
                 group.create_task(self._tick(), name="tick")
@@ -119,6 +120,18 @@ class Service:
         async for delivery in self._bus.subscribe(topics.CAMERA_STATUS):
             if delivery.message == "offline":
                 self._camera_is_gone(delivery.levels["camera"])
+
+    async def _hear_states(self) -> None:
+        """Look first at the cameras with an open episode, when there is too much to look at."""
+        open_: dict[str, set[str]] = {camera: set() for camera in self._config.cameras}
+        async for delivery in self._bus.subscribe(topics.STATE):
+            camera, label = delivery.levels["camera"], delivery.levels["label"]
+            if camera in open_ and delivery.message == "ON":
+                open_[camera].add(label)
+                self._mailbox.prefer(camera, preferred=True)
+            elif camera in open_:
+                open_[camera].discard(label)
+                self._mailbox.prefer(camera, preferred=bool(open_[camera]))
 
     async def _hear_services(self) -> None:
         async for delivery in self._bus.subscribe(topics.STATUS):

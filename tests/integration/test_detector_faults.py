@@ -93,6 +93,32 @@ async def test_a_model_too_slow_for_a_whole_batch_is_given_fewer_frames(broker, 
         assert sum(rig.dropped("timeout", name) for name in cameras)
 
 
+async def test_with_too_much_to_do_an_open_episode_comes_first_and_nobody_last(
+    broker, colours, tmp_path
+):
+    cameras: dict[str, dict[str, object]] = {name: {} for name in ("yard", "gate", "hall")}
+    slow = scene((BLUE, 0, 0, 40, 40))  # takes a second
+    async with rigged(
+        *(broker, colours.url, tmp_path), cameras=cameras, in_flight=1, deadline_s=3.0
+    ) as rig:
+        assert rig.bus.send(topics.STATE, "ON", camera="gate", label="red")
+
+        async def film() -> None:
+            while True:
+                for camera in rig.cameras.values():
+                    await camera.show(slow)
+                await asyncio.sleep(0.2)
+
+        filming = asyncio.create_task(film())
+        try:
+            await until(lambda: sum(map(rig.frames, cameras)) >= 12, 60)
+        finally:
+            filming.cancel()
+        # Two of three turns, and the others take turns at the third.
+        assert rig.frames("gate") >= 6
+        assert min(map(rig.frames, cameras)) >= 1
+
+
 async def test_a_model_that_is_too_slow_costs_the_frame_and_no_more(broker, colours, tmp_path):
     async with rigged(broker, colours.url, tmp_path, deadline_s=0.5) as rig:
         await rig.yard.show(scene((BLUE, 0, 0, 100, 100)))

@@ -93,3 +93,35 @@ async def test_taking_some_waits_for_the_first() -> None:
     box.put("yard", 1)
 
     assert await taking == [("yard", 1)]
+
+
+async def test_a_preferred_camera_has_two_of_three_turns() -> None:
+    box: Mailbox[str, int] = Mailbox()
+    box.prefer("d", preferred=True)
+    served = ""
+    for number in range(9):
+        for key in "abcd":
+            box.put(key, number)
+        served += (await box.take())[0]
+    assert served == "ddaddbddc"
+    box.prefer("d", preferred=False)
+    for key in "abcd":
+        box.put(key, 9)
+    assert "".join([(await box.take())[0] for _ in range(4)]) == "abdc"
+
+
+@given(st.lists(st.tuples(st.booleans(), st.sampled_from("abcde")), max_size=80))
+def test_whoever_is_preferred_everybody_is_served(steps: list[tuple[bool, str]]) -> None:
+    async def play() -> None:
+        box: Mailbox[str, int] = Mailbox()
+        waited = dict.fromkeys("abcde", 0)
+        for preferred, key in steps:
+            box.prefer(key, preferred=preferred)
+            for each in "abcde":
+                box.put(each, 0)
+            served, _ = await box.take()
+            waited = {each: n + 1 for each, n in waited.items()} | {served: 0}
+            # Each of the four others goes first once, and two preferred ones before each of them.
+            assert max(waited.values()) <= 4 * 3 + 2
+
+    asyncio.run(play())
