@@ -14,7 +14,6 @@ import json
 import re
 import sys
 import time
-import urllib.request
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import asdict, dataclass, field
@@ -26,6 +25,7 @@ import click
 import yaml
 from rich.console import Console
 
+from benchmarks.counted import computed, scraped
 from benchmarks.machine import cpu_seconds, percentile, this_machine
 from secondlook import topics
 from secondlook.adapters.bus import Bus
@@ -42,7 +42,6 @@ SETTLE_S = 4.0
 """Cameras run this long before anything is counted."""
 FRAMES_KEPT = 12
 """Room in the frame store for each camera."""
-SAMPLE = re.compile(r"^secondlook_(\w+?)(?:\{(.*)\})? (\S+)$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -74,6 +73,8 @@ class Flow:
     """Frames that the cameras were too slow to announce: the benchmark's own limit."""
     frames: float = 0.0
     """Frames that the detector took the whole way."""
+    by_camera: dict[str, float] = field(default_factory=dict)
+    """Of these, by camera."""
     dropped: dict[str, float] = field(default_factory=dict)
     looks: float = 0.0
     cpu_s: dict[str, float] = field(default_factory=dict)
@@ -99,21 +100,6 @@ class Flow:
         half = len(self.delays_ms) // 2
         before, after = self.delays_ms[:half], self.delays_ms[half:]
         return percentile(after, 0.5) / percentile(before, 0.5) if half else float("nan")
-
-
-def metrics(text: str) -> dict[tuple[str, str], float]:
-    """Return the values of a service's metrics by name and labels."""
-    return {(name, labels): float(value) for name, labels, value in SAMPLE.findall(text)}
-
-
-async def scraped(address: str) -> dict[tuple[str, str], float]:
-    """Return what a service counts now."""
-
-    def get() -> str:
-        with urllib.request.urlopen(address, timeout=10) as answer:  # noqa: S310 - our own loopback address
-            return str(answer.read().decode())
-
-    return metrics(await asyncio.to_thread(get))
 
 
 @contextlib.asynccontextmanager
@@ -181,6 +167,7 @@ class _Reading:
     fed: Counter[str]
     counted: dict[tuple[str, str], float]
     cpu_s: dict[str, float]
+    computed: tuple[int, float]
 
 
 async def _reading(running_: list[Stack], folder: Path) -> _Reading:
@@ -192,7 +179,8 @@ async def _reading(running_: list[Stack], folder: Path) -> _Reading:
             for key, value in (await scraped(stack.metrics[service])).items():
                 counted[key] = counted.get(key, 0.0) + value
     cpu_s = {part: cpu_seconds(s.supervisor.pid(part) for s in running_) for part in PARTS}
-    return _Reading(time.monotonic(), fed, counted, cpu_s)
+    asked = await computed(running_[0].triton.url, "yolov5")
+    return _Reading(time.monotonic(), fed, counted, cpu_s, asked)
 
 
 async def measure(
@@ -245,6 +233,7 @@ def _difference(load_: Load, before: _Reading, after: _Reading) -> Flow:
         said = dict(re.findall(r'(\w+)="([^"]*)"', labels))
         if name == "detector_frames_total":
             found.frames += gained
+            found.by_camera[said["camera"]] = gained
         elif name == "detector_looks_total":
             found.looks += gained
         elif name == "detector_frames_dropped_total" and gained:
@@ -255,6 +244,9 @@ def _difference(load_: Load, before: _Reading, after: _Reading) -> Flow:
     found.stage_ms = {
         name: 1000 * s["sum"] / s["count"] for name, s in stages.items() if s.get("count")
     }
+    calls, seconds = (b - a for a, b in zip(before.computed, after.computed, strict=True))
+    if calls:
+        found.stage_ms["compute"] = 1000 * seconds / calls
     return found
 
 

@@ -6,8 +6,8 @@ import cv2
 import numpy as np
 import pytest
 
+from benchmarks.counted import metrics
 from benchmarks.feeding import Camera, Pictures, pictures
-from benchmarks.flow import metrics
 from benchmarks.machine import percentile, ratio
 from benchmarks.sequential import letterboxed, suppressed
 

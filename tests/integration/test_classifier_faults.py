@@ -52,7 +52,7 @@ async def test_killed_after_the_inbox_has_taken_a_crop_it_alerts_exactly_once(
         await rig.until(lambda: rig.state("small_gun") == "OFF")
         replayed = await rig.replayed(600, "me")
         assert [(a.event, a.sequence) for a in replayed] == [("new", 0), ("end", 1)]
-        assert set(keys(rig.alerts())) == set(keys(replayed))
+        await rig.until(lambda: set(keys(rig.alerts())) == set(keys(replayed)))
 
 
 async def test_killed_again_and_again_every_track_alerts_once(
