@@ -4,7 +4,7 @@ import os
 import platform
 import statistics
 import subprocess
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -44,19 +44,29 @@ def _commit() -> str:
     return answer.stdout.strip() or "unknown"
 
 
-def cpu_seconds(groups: Iterable[int | None]) -> float:
-    """Return the processor time of all processes of these groups, ended children included."""
-    wanted = {group for group in groups if group is not None}
-    total = 0
+def cpu_seconds(leaders: Iterable[int | None]) -> float:
+    """Return the processor time of these processes and all that descend from them, in seconds."""
+    parent: dict[int, int] = {}
+    ticks: dict[int, int] = {}
     for stat in Path("/proc").glob("[0-9]*/stat"):
         try:
             fields = stat.read_text().rpartition(")")[2].split()
         except OSError:
             continue
-        # proc(5): after the name come state, ppid, pgrp; utime to cstime are fields 14 to 17.
-        if int(fields[2]) in wanted:
-            total += sum(int(ticks) for ticks in fields[11:15])
-    return total / TICKS_PER_S
+        # proc(5): after the name come state and ppid; utime to cstime are fields 14 to 17.
+        parent[int(stat.parent.name)] = int(fields[1])
+        ticks[int(stat.parent.name)] = sum(int(each) for each in fields[11:15])
+    wanted = {leader for leader in leaders if leader is not None}
+    return sum(n for pid, n in ticks.items() if _line(pid, parent) & wanted) / TICKS_PER_S
+
+
+def _line(pid: int, parent: Mapping[int, int]) -> set[int]:
+    """Return a process and those that it descends from."""
+    found = set()
+    while pid in parent and pid not in found:
+        found.add(pid)
+        pid = parent[pid]
+    return found
 
 
 def percentile(values: Sequence[float], part: float) -> float:
