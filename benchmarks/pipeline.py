@@ -3,17 +3,15 @@
     python -m benchmarks.pipeline                 # a table
     python -m benchmarks.pipeline --json out.json
 
-Two runs of the real stack (broker, Triton, three services). *Delay*: the clip once in real
-time at 10 frames/s. *Throughput*: the clip over and over, as fast as the detector takes it;
+Two runs of the real stack (broker, Triton, three services). *Delay*: the clip again and again in
+real time at 10 frames/s. *Throughput*: the clip over and over, as fast as the detector takes it;
 CPU time comes from the operating system, per process group, over that time.
 """
 
 import asyncio
 import json
-import re
 import statistics
 import sys
-import urllib.request
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -22,7 +20,8 @@ import yaml
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.machine import cpu_seconds, this_machine
+from benchmarks.counted import scraped
+from benchmarks.machine import cpu_seconds, percentile, this_machine
 from secondlook import topics
 from secondlook.adapters.bus import Bus
 from secondlook.adapters.subscriptions import Delivery
@@ -34,8 +33,7 @@ from secondlook.messages import Alert
 
 CLIP = Path(__file__).resolve().parents[1] / "producers" / "demo" / "demo.mp4"
 PARTS = ("producers", "broker", "triton", "detector", "classifier")
-STAGE = re.compile(r'^secondlook_detector_stage_seconds_(sum|count)\{stage="(\w+)"\} (\S+)$')
-FRAMES = re.compile(r"^secondlook_detector_frames_total\{.*\} (\S+)$")
+Counts = dict[tuple[str, str], float]
 
 
 @dataclass
@@ -46,8 +44,8 @@ class Measured:
     seconds: float = 0
     cpu_s: dict[str, float] = field(default_factory=dict)
     """CPU seconds of each part's processes."""
-    stage_ms: dict[str, float] = field(default_factory=dict)
-    """Milliseconds per frame in the detector, by stage (wall clock)."""
+    mean_ms: dict[str, float] = field(default_factory=dict)
+    """Means of what the services time, milliseconds (wall clock)."""
     alerts: list[dict[str, float]] = field(default_factory=list)
 
     @property
@@ -56,46 +54,40 @@ class Measured:
         return self.frames / self.seconds if self.seconds else 0.0
 
 
-async def scrape(address: str) -> str:
-    """Return a service's metrics."""
-
-    def get() -> str:
-        with urllib.request.urlopen(address, timeout=10) as answer:  # noqa: S310 - our own loopback address
-            return str(answer.read().decode())
-
-    return await asyncio.to_thread(get)
-
-
-def read_metrics(text: str) -> tuple[float, dict[str, tuple[float, float]]]:
-    """Return the frames looked at, and for each stage its seconds and its count."""
-    frames = 0.0
-    stages: dict[str, dict[str, float]] = {}
-    for line in text.splitlines():
-        if match := FRAMES.match(line):
-            frames += float(match[1])
-        elif match := STAGE.match(line):
-            stages.setdefault(match[2], {})[match[1]] = float(match[3])
-    return frames, {name: (s["sum"], s["count"]) for name, s in stages.items()}
+def means_ms(before: Counts, after: Counts) -> dict[str, float]:
+    """Return the mean of each histogram over the time between, in milliseconds, by its name."""
+    found = {}
+    for (name, labels), value in after.items():
+        count = value - before.get((name, labels), 0.0)
+        total = name.removesuffix("_count") + "_sum"
+        if name.endswith("_seconds_count") and count and (total, labels) in after:
+            spent = after[total, labels] - before.get((total, labels), 0.0)
+            found[f"{name.removesuffix('_seconds_count')} {labels}".strip()] = 1000 * spent / count
+    return found
 
 
 async def measure(stack: Stack, seconds: float) -> Measured:
     """Measure a running stack for some seconds."""
     loop = asyncio.get_running_loop()
 
-    async def reading() -> tuple[float, dict[str, float], float, dict[str, tuple[float, float]]]:
-        frames, stages = read_metrics(await scrape(stack.metrics["detector"]))
+    async def reading() -> tuple[float, dict[str, float], Counts]:
+        counts: Counts = {}
+        for service in ("detector", "classifier"):
+            counts |= await scraped(stack.metrics[service])
         cpu = {name: cpu_seconds([stack.supervisor.pid(name)]) for name in PARTS}
-        return loop.time(), cpu, frames, stages
+        return loop.time(), cpu, counts
 
-    began, cpu_before, frames_before, stages_before = await reading()
+    began, cpu_before, before = await reading()
     await asyncio.sleep(seconds)
-    ended, cpu, frames, stages = await reading()
-    found = Measured(frames - frames_before, ended - began)
+    ended, cpu, after = await reading()
+    frames = sum(
+        value - before.get(key, 0.0)
+        for key, value in after.items()
+        if key[0] == "detector_frames_total"
+    )
+    found = Measured(frames, ended - began)
     found.cpu_s = {name: cpu[name] - cpu_before[name] for name in PARTS}
-    for name, (total, count) in stages.items():
-        total_before, count_before = stages_before.get(name, (0.0, 0.0))
-        if count > count_before:
-            found.stage_ms[name] = 1000 * (total - total_before) / (count - count_before)
+    found.mean_ms = means_ms(before, after)
     return found
 
 
@@ -103,8 +95,10 @@ async def run(query: str, fps: float, seconds: float, console: Console) -> Measu
     """Run the stack on the clip and measure it."""
     with temporary("secondlook-benchmark-") as folder:
         path = folder / "config.yaml"
-        camera = {"source": f"file:{CLIP}{query}", "fps": fps}
-        path.write_text(yaml.safe_dump({"cameras": {"clip": camera}}))
+        camera = {"source": f"file:{CLIP}?loop=1{query}", "fps": fps}
+        # The clip comes again and again, and each time its guns are to alert.
+        settings = {"cameras": {"clip": camera}, "alerts": {"cooldown_s": 0}}
+        path.write_text(yaml.safe_dump(settings))
         wish = Wish(config_path=path, config=load(path))
         async with (
             running(wish, folder, lambda *_: None) as stack,
@@ -138,25 +132,31 @@ def tables(console: Console, delay: Measured, busy: Measured) -> None:
         rows.add_row(f"CPU per frame: {name}", f"{1000 * busy.cpu_s[name] / frames:.1f} ms")
     ours = sum(busy.cpu_s[name] for name in ("broker", "detector", "classifier"))
     rows.add_row("CPU per frame: detector, classifier and broker", f"{1000 * ours / frames:.1f} ms")
-    for name, ms in sorted(busy.stage_ms.items()):
-        rows.add_row(f"detector stage: {name}", f"{ms:.2f} ms")
+    for name, ms in sorted(busy.mean_ms.items()):
+        rows.add_row(name, f"{ms:.2f} ms")
     console.print(rows)
-    rows = Table("from capture to", "median", "largest", title="Delay: the clip at 10 frames/s")
+    rows = Table("from capture to", "median", "p95", title="Delay: the clip at 10 frames/s")
     for key in delay.alerts[0] if delay.alerts else []:
         values = [alert[key] for alert in delay.alerts]
-        rows.add_row(key, f"{statistics.median(values):.0f} ms", f"{max(values):.0f} ms")
+        late = percentile(values, 0.95)
+        rows.add_row(key, f"{statistics.median(values):.0f} ms", f"{late:.0f} ms")
+    models_ms = sum(delay.mean_ms[f"{name}_inference"] for name in ("detector", "classifier"))
+    arrived = statistics.median(alert["subscriber"] for alert in delay.alerts)
+    rows.add_row("calls of both models, mean", f"{models_ms:.0f} ms", "")
+    rows.add_row("the subscriber, without them", f"{arrived - models_ms:.0f} ms", "")
     console.print(rows)
     console.print(f"{len(delay.alerts)} new alerts in the delay run")
 
 
 @click.command()
 @click.option("--seconds", default=30.0, show_default=True, help="Length of the throughput run.")
+@click.option("--delay-seconds", default=70.0, show_default=True, help="Length of the delay run.")
 @click.option("--json", "json_path", type=click.Path(path_type=Path), help="Also write JSON.")
-def main(seconds: float, json_path: Path | None) -> None:
+def main(seconds: float, delay_seconds: float, json_path: Path | None) -> None:
     """Measure the pipeline on the demo clip."""
     console = Console()
-    delay = asyncio.run(run("", 10, 38, console))
-    busy = asyncio.run(run("?loop=1&realtime=0", 120, seconds, console))
+    delay = asyncio.run(run("", 10, delay_seconds, console))
+    busy = asyncio.run(run("&realtime=0", 120, seconds, console))
     tables(console, delay, busy)
     machine = this_machine()
     console.print(str(machine))
