@@ -4,6 +4,7 @@ Nothing is written over the picture but the tag at the box: what there is to say
 strip below it.
 """
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -46,7 +47,13 @@ def _scaled(image: Image, scale: float) -> Image:
     if scale == 1:
         return image.copy()
     size = (max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale)))
-    how = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
+    times = min(math.floor(1 / scale), *image.shape[:2])
+    if times > 1:
+        # By a whole number, averaging costs a tenth of what it costs by any other.
+        height, width = (side // times for side in image.shape[:2])
+        image = image[: height * times, : width * times]
+        image = np.asarray(cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA))
+    how = cv2.INTER_LINEAR if scale < 1 else cv2.INTER_CUBIC
     return cv2.resize(image, size, interpolation=how).astype(np.uint8, copy=False)
 
 
