@@ -4,7 +4,6 @@ Nothing is written over the picture but the tag at the box: what there is to say
 strip below it.
 """
 
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -13,6 +12,7 @@ import numpy as np
 
 from classifier_svc.pictures import Image
 from secondlook.messages import Box
+from secondlook.shrinking import shrunk
 
 MIN_WIDTH = 320
 """A narrower picture is enlarged: less has no room for writing."""
@@ -38,25 +38,6 @@ class Caption:
     """Below the picture, in order, as many on a line as fit."""
 
 
-def shrunk(image: Image, max_width: int) -> Image:
-    """Return a picture at most so wide."""
-    return _scaled(image, min(1.0, max_width / image.shape[1]))
-
-
-def _scaled(image: Image, scale: float) -> Image:
-    if scale == 1:
-        return image.copy()
-    size = (max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale)))
-    times = min(math.floor(1 / scale), *image.shape[:2])
-    if times > 1:
-        # By a whole number, averaging costs a tenth of what it costs by any other.
-        height, width = (side // times for side in image.shape[:2])
-        image = image[: height * times, : width * times]
-        image = np.asarray(cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA))
-    how = cv2.INTER_LINEAR if scale < 1 else cv2.INTER_CUBIC
-    return cv2.resize(image, size, interpolation=how).astype(np.uint8, copy=False)
-
-
 def annotated(image: Image, box: Box | None, caption: Caption, max_width: int) -> Image:
     """Return a picture with a box around what matters, and a strip of text below it.
 
@@ -69,7 +50,7 @@ def annotated(image: Image, box: Box | None, caption: Caption, max_width: int) -
     scale = min(1.0, max_width / image.shape[1])
     if image.shape[1] < MIN_WIDTH:
         scale = max(1.0, min(MIN_WIDTH / image.shape[1], MAX_HEIGHT / image.shape[0]))
-    drawn = _scaled(image, scale)
+    drawn = _enlarged(image, scale) if scale > 1 else shrunk(image, max_width)
     height, width = drawn.shape[:2]
     drawn = _padded(drawn, right=max(0, MIN_WIDTH - width))  # it is very tall and narrow
     text_px = max(LEAST_PX, drawn.shape[1] // LINES)
@@ -83,6 +64,11 @@ def annotated(image: Image, box: Box | None, caption: Caption, max_width: int) -
         baseline = height + (2 * number + 2) * text_px
         _write(drawn, line, (text_px, baseline), _size(line, text_px, drawn.shape[1] - text_px))
     return drawn
+
+
+def _enlarged(image: Image, scale: float) -> Image:
+    size = round(image.shape[1] * scale), round(image.shape[0] * scale)
+    return cv2.resize(image, size, interpolation=cv2.INTER_CUBIC).astype(np.uint8, copy=False)
 
 
 def _padded(image: Image, *, right: int = 0, below: int = 0) -> Image:

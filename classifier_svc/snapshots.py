@@ -8,7 +8,7 @@ from datetime import UTC, datetime, tzinfo
 import cv2
 import numpy as np
 
-from classifier_svc.drawing import Caption, annotated, shrunk
+from classifier_svc.drawing import Caption, annotated
 from classifier_svc.episodes import UNVERIFIED, Changed
 from classifier_svc.looks import Look
 from classifier_svc.pictures import Image, Pictures, encode, read_crop
@@ -17,6 +17,7 @@ from secondlook.adapters.frames import FrameReader
 from secondlook.config import slug
 from secondlook.errors import FrameExpired, Unreadable
 from secondlook.messages import Box
+from secondlook.shrinking import shrunk
 
 log = logging.getLogger(__name__)
 

@@ -11,7 +11,16 @@ SERVICES = ("producers", "detector_svc", "classifier_svc")
 PURE = (
     *(
         f"secondlook/{name}.py"
-        for name in ("messages", "topics", "mailbox", "backoff", "portion", "wall", "jpeg")
+        for name in (
+            "messages",
+            "topics",
+            "mailbox",
+            "backoff",
+            "portion",
+            "wall",
+            "jpeg",
+            "shrinking",
+        )
     ),
     *(f"secondlook/local/{name}.py" for name in ("truth", "watching")),
     "secondlook/evaluation/record.py",

@@ -4,7 +4,6 @@ import time
 from collections.abc import Callable
 from typing import Protocol
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -15,6 +14,7 @@ from producers.polygons import fill
 from producers.reports import Blind, Captured, Opened, Order, Report, Seeing
 from secondlook.errors import StoreFull
 from secondlook.messages import FrameRef
+from secondlook.shrinking import shrunk
 
 FULL_AFTER_S = 3.0
 """A store that has taken nothing for so long makes the camera blind."""
@@ -90,11 +90,9 @@ class Looker:
         self._say(why or "")
 
     def _retouched(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        height, width = image.shape[:2]
         widest = self._order.max_width
-        if widest is not None and width > widest:
-            size = (widest, max(1, round(height * widest / width)))
-            image = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
+        if widest is not None and image.shape[1] > widest:
+            image = shrunk(image, widest)
         # Before anything else looks at it, and before it leaves this process.
         fill(image, self._order.masks, 0)
         return image

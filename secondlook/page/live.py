@@ -17,6 +17,7 @@ from secondlook.adapters.frames import FrameReader
 from secondlook.errors import FrameExpired, SecondLookError
 from secondlook.messages import FrameRef
 from secondlook.page.framing import Frames
+from secondlook.shrinking import shrunk
 
 EVERY_S = 1.0
 """At most one picture of a camera in this time, however many look."""
@@ -99,10 +100,7 @@ def encoded(image: NDArray[np.uint8]) -> bytes:
     Args:
         image: uint8 [height, width, 3], BGR.
     """
-    height, width = image.shape[:2]
-    if width > MAX_WIDTH:
-        size = (MAX_WIDTH, max(1, round(height * MAX_WIDTH / width)))
-        image = cv2.resize(image, size, interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
+    image = shrunk(image, MAX_WIDTH)
     fine, jpeg = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])
     if not fine:
         raise NoPicture("The frame cannot be shown.")

@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from classifier_svc.drawing import Caption, annotated, shrunk
+from classifier_svc.drawing import Caption, annotated
 from classifier_svc.pictures import Image
 from secondlook.messages import Box
+from secondlook.shrinking import shrunk
 
 CAPTION = Caption(
     "small_gun 0.97", ["front_door", "2026-11-22 07:13:20 CET", "found as suspect 0.62"]

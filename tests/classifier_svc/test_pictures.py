@@ -2,10 +2,10 @@ import cv2
 import numpy as np
 import pytest
 
-from classifier_svc.drawing import shrunk
 from classifier_svc.pictures import encode, read_crop
 from secondlook.errors import Unreadable
 from secondlook.jpeg import comment_of, jpeg_size, with_comment
+from secondlook.shrinking import shrunk
 
 SMOOTH = cv2.GaussianBlur(
     np.random.default_rng(3).integers(0, 256, (90, 160, 3), dtype=np.uint8), (15, 15), 0
