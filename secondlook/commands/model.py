@@ -12,6 +12,7 @@ from secondlook.commands.lines import count
 from secondlook.commands.model_add import command as add
 from secondlook.commands.model_check import command as check
 from secondlook.commands.model_options import CONFIG, REPOSITORY, chosen, repository_of
+from secondlook.commands.model_tune import command as tune
 from secondlook.config import Config
 from secondlook.config_file import load
 from secondlook.errors import ConfigError, InstallError, ModelMismatch
@@ -23,12 +24,13 @@ SHOWN = 8
 
 @click.group(name="model")
 def command() -> None:
-    """Bring your own models: add, list, check, remove.
+    """Bring your own models: add, list, check, tune, remove.
 
     \b
       secondlook model add best.onnx --name my_detector
       secondlook model list
       secondlook model check my_detector --serve
+      secondlook model tune my_detector
       secondlook model remove my_detector
     """
 
@@ -103,6 +105,7 @@ def roles(config: Config) -> dict[str, str]:
 
 
 command.add_command(check)
+command.add_command(tune)
 
 
 @command.command("remove")

@@ -21,6 +21,8 @@ INTERRUPTED: Final = 130
 
 REPOSITORY = click.option(
     "--repository",
+    "--models",
+    "repository",
     type=click.Path(path_type=Path, file_okay=False),
     help="The model repository; default: SECONDLOOK_MODELS, or the project's own.",
 )
