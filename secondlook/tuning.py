@@ -162,9 +162,16 @@ def late(trial: Trial, trials: Sequence[Trial]) -> bool:
 
 
 def changed(config: Mapping[str, Any], settings: Settings) -> dict[str, Any]:
-    """Return a configuration in JSON form with other instances and threads."""
+    """Return a configuration in JSON form with other instances and threads.
+
+    Raises:
+        ValueError: It has several groups of instances; the text continues "it ...".
+    """
     new = copy.deepcopy(dict(config))
-    new.setdefault("instance_group", [{}])[0]["count"] = settings.instances
+    groups = new.setdefault("instance_group", [{}])
+    if len(groups) > 1:
+        raise ValueError("has several groups of instances")
+    groups[0]["count"] = settings.instances
     if settings.threads is not None:
         new.setdefault("parameters", {})["threads"] = {"string_value": settings.threads}
     return new
@@ -179,13 +186,9 @@ def edited(text: str, settings: Settings) -> str:
         ValueError: The place cannot be found; the text continues "it ...".
     """
     text = text if text.endswith("\n") else text + "\n"
-    groups = list(_GROUP.finditer(text))
-    if len(groups) > 1:
-        raise ValueError("has several groups of instances")
     count = f"count: {settings.instances}"
-    if groups:
-        begin, end = groups[0].span()
-        text = text[:begin] + _with_count(text[begin:end], count) + text[end:]
+    if group := _GROUP.search(text):
+        text = text[: group.start()] + _with_count(group[0], count) + text[group.end() :]
     else:
         text += f"instance_group [ {{ {count} }} ]\n"
     if settings.threads is None:

@@ -22,6 +22,7 @@ PURE = (
             "shrinking",
         )
     ),
+    "secondlook/tuning.py",
     *(f"secondlook/local/{name}.py" for name in ("truth", "watching")),
     "secondlook/evaluation/record.py",
     *(f"secondlook/commands/{name}.py" for name in ("counted", "diagnosis", "told")),

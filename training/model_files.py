@@ -32,7 +32,7 @@ PYTHON = Platform(
     "The pip-installed server's platform.",
     ('backend: "python"',),
     "KIND_CPU",
-    {"threads": "2"},
+    {"threads": "auto"},
 )
 ONNX = Platform(
     "onnx",

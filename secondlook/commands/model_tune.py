@@ -18,10 +18,8 @@ from secondlook.config import Classifier, Config, Detector
 from secondlook.config_file import load
 from secondlook.errors import InstallError, ModelMismatch, SecondLookError
 from secondlook.local import model_trial, tritonserver
-from secondlook.local.probes import cores
 from secondlook.local.repository import Model, kind_of, models_in
 from secondlook.local.stack import is_local, model_repository, triton_for
-from secondlook.model_fit import spec_of
 from secondlook.tuning import CLASSIFIER_CALLS, Role, Trial, candidates, choose, present
 
 AROUND_S = 5.0
@@ -96,12 +94,17 @@ def command(
     models = [chosen(folder, name) for name in dict.fromkeys(names)] or models_in(folder)
     config = load(config_path) if config_path.is_file() else None
     said = Console(stderr=True)
+    for model in models if write else ():
+        if not os.access(model.folder, os.W_OK):
+            raise InstallError(f"{model.folder} cannot be written: leave --write out")
     home = triton_for(folder, said.print)
     jobs = [_job(model, platform, config, home) for model in models]
     _introduce(jobs, config, seconds, rounds, said)
     whole = options.run(_measure_all(jobs, home, seconds, rounds, said))
     if as_json:
-        click.echo(json.dumps([facts(job.model.name, platform, job.trials) for job in jobs], indent=1))
+        click.echo(
+            json.dumps([facts(job.model.name, platform, job.trials) for job in jobs], indent=1)
+        )
     console = said if as_json else Console()
     for job in jobs:
         show(job.model.name, job.role, job.trials, platform, console)
@@ -114,20 +117,21 @@ def command(
         raise SystemExit(1)
 
 
+def _cores() -> int:
+    return len(os.sched_getaffinity(0))
+
+
 def _job(model: Model, platform: str, config: Config | None, home: tritonserver.TritonHome) -> Job:
     """Return what to try with a model.
 
     Raises:
         SecondLookError: It cannot be served here, or its configuration not be edited.
     """
-    path = model.configs.get(platform, model.configs[""])
-    if missing := model.missing(platform):
-        raise InstallError(f"{model.name} lacks {', '.join(missing)} for {platform}")
+    path = model.config(platform)
     sections = (config.detector, config.classifier) if config else (Detector(), Classifier())
     asked = next((part for part in sections if part.model == model.name), None)
     served = read_config(path)
-    overrides = asked.parameters if asked else None
-    spec = spec_of(served, version=model.version.name, overrides=overrides)
+    spec = model.spec(platform, asked.parameters if asked else None)
     backend = str(served.get("backend") or served.get("platform", ""))
     if not (home.server / "backends" / backend).is_dir():
         raise InstallError(
@@ -142,7 +146,7 @@ def _job(model: Model, platform: str, config: Config | None, home: tritonserver.
         now = present(served, in_flight=calls, batch=batch)
     except ValueError as error:
         raise ModelMismatch(f"{path} {error}: model tune changes files with one only") from None
-    tried = candidates(now, role=role, cores=cores(), max_batch=spec.max_batch_size)
+    tried = candidates(now, role=role, cores=_cores(), max_batch=spec.max_batch_size)
     for settings in tried:
         model_trial.rewritten(path, settings)
     return Job(model, path, role, asked, [Trial(settings) for settings in tried])
@@ -153,7 +157,7 @@ def _introduce(
 ) -> None:
     runs = rounds * sum(len(job.trials) for job in jobs)
     minutes = runs * (1.5 * seconds + AROUND_S) / 60
-    lines = [f"{runs} measurements, about {max(1, round(minutes))} min, on {cores()} cores"]
+    lines = [f"{runs} measurements, about {max(1, round(minutes))} min, on {_cores()} cores"]
     if os.getloadavg()[0] > BUSY:
         lines.append("this machine is at work: other programs, such as secondlook up, take part")
     if config and not is_local(config.triton.url.rpartition(":")[0]):
@@ -220,9 +224,9 @@ def _write(job: Job, console: Console) -> None:
     if best is None or best is job.trials[0]:
         return
     text = model_trial.rewritten(job.path, best.settings)
-    twin = job.model.configs[""]
+    twin = job.model.config("")
     same = twin.is_file() and twin.read_bytes() == job.path.read_bytes()
-    for path in {job.path, twin} if same else {job.path}:
+    for path in dict.fromkeys([job.path, twin] if same else [job.path]):
         model_trial.write(path, text)
         console.print(f"  written: {path}", highlight=False, markup=False, soft_wrap=True)
     console.print("  It counts from the next start of Triton (secondlook up).", highlight=False)

@@ -16,9 +16,10 @@ LATE = f"late: a single request takes more than {DELAY:g} times as long as with 
 
 def named(settings: Settings) -> str:
     """Return settings in words."""
-    threads = "" if settings.threads is None else f" of {settings.threads} threads"
-    calls = f"{settings.in_flight} calls of {settings.batch}"
-    return f"{settings.instances} instances{threads}, {calls}"
+    said = f"{settings.instances} instance{'s' * (settings.instances != 1)}"
+    if settings.threads is not None:
+        said += f" of {settings.threads} thread{'s' * (settings.threads != '1')}"
+    return f"{said}, {settings.in_flight} calls of {settings.batch}"
 
 
 def show(name: str, role: Role, trials: Sequence[Trial], platform: str, console: Console) -> None:

@@ -5,12 +5,12 @@ import contextlib
 import shutil
 import statistics
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from secondlook.adapters.endpoint import Endpoint
-from secondlook.adapters.model_config import parse_config
+from secondlook.adapters.model_config import parse_config, read_config
 from secondlook.adapters.triton import Triton
 from secondlook.errors import ModelMismatch, TritonUnavailable
 from secondlook.local import tritonserver
@@ -34,16 +34,24 @@ def rewritten(path: Path, settings: Settings) -> str:
         ModelMismatch: It cannot be read, or not be edited without changing anything else.
     """
     try:
-        old = path.read_text(encoding="utf-8")
-        new = edited(old, settings)
-        if parse_config(new, str(path)) != changed(parse_config(old, str(path)), settings):
+        wanted = changed(read_config(path), settings)
+        new = edited(path.read_text(encoding="utf-8"), settings)
+        if _meaning(new) != wanted:
             raise ValueError("has them in an unusual form")  # noqa: TRY301 - one sentence for all
-    except (OSError, ValueError) as error:
+    except ValueError as error:
         raise ModelMismatch(
             f"{path} cannot be edited safely, it {error}: write its instance_group and threads "
             "in the way of model_repository/yolov5/configs"
         ) from None
     return new
+
+
+def _meaning(text: str) -> Mapping[str, Any] | None:
+    """Return what an edited configuration says; None if it is none any more."""
+    try:
+        return parse_config(text, "")
+    except ModelMismatch:
+        return None
 
 
 def write(path: Path, text: str) -> None:

@@ -9,7 +9,7 @@ from secondlook.adapters.model_config import read_config
 from secondlook.errors import ModelMismatch
 from secondlook.model_fit import ANSWERS_OF, spec_of
 from secondlook.model_request import LICENCE_MARK
-from secondlook.model_spec import ModelSpec
+from secondlook.model_spec import ModelParameters, ModelSpec
 
 FILES: Final[Mapping[str, tuple[str, ...]]] = {
     "python": ("model.py",),
@@ -47,16 +47,23 @@ class Model:
         found = {path.stem: path for path in sorted((self.folder / "configs").glob("*.pbtxt"))}
         return {"": self.folder / "config.pbtxt"} | found
 
-    def spec(self, platform: str = "") -> ModelSpec:
+    def config(self, platform: str) -> Path:
+        """Return the configuration that Triton reads for a platform."""
+        return self.configs.get(platform, self.configs[""])
+
+    def spec(self, platform: str = "", overrides: ModelParameters | None = None) -> ModelSpec:
         """Return how the services would see it.
 
         Args:
             platform: Whose configuration counts; empty: config.pbtxt.
+            overrides: Parameters of the user's configuration.
 
         Raises:
             ModelMismatch: The configuration is missing, or cannot be used.
         """
-        return spec_of(read_config(self.configs[platform]), version=self.version.name)
+        # Like Triton: a model that says no name is called like its folder.
+        config = {"name": self.name, **read_config(self.config(platform))}
+        return spec_of(config, version=self.version.name, overrides=overrides)
 
     @property
     def weights(self) -> str:

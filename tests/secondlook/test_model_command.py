@@ -109,6 +109,13 @@ def test_a_fault_of_the_configuration_is_said(
     assert [said for said in faults(model) if fault in said]
 
 
+def test_a_model_that_says_no_name_is_called_like_its_folder(repository: Path) -> None:
+    model = broken(repository, 'name: "yolov5"\n', "")
+
+    assert model.spec().name == "yolov5"
+    assert list(faults(model)) == []
+
+
 @pytest.mark.parametrize("file", ["model.onnx", "model.py"])
 def test_a_missing_file_is_said_and_check_fails(repository: Path, file: str) -> None:
     (repository / "yolov5" / "1" / file).unlink()

@@ -5,8 +5,9 @@ its signature `serving_default`. It knows nothing of any one model: names, types
 from the model's configuration and the file. Every model folder carries the same copy, because a
 model folder has to be whole. Two optional `parameters` of the configuration are meant for it:
 
-- `threads`: CPU threads of one instance (1). Several instances of one thread answer more
-  requests a second than one instance of several.
+- `threads`: CPU threads of one instance (1). `auto`: the machine's cores, shared between the
+  instances, four at most. Several instances of one thread may answer more requests a second than
+  one instance of several, but each later; `secondlook model tune` measures it.
 - `file`: the name of the model's file or folder, if it is another.
 """
 
@@ -24,6 +25,8 @@ Request: TypeAlias = "pb_utils.InferenceRequest"  # not there yet while this fil
 Response: TypeAlias = "pb_utils.InferenceResponse"
 FILES = ("model.onnx", "model.savedmodel")
 """What is looked for, in this order."""
+MOST_THREADS = 4
+"""With `auto`: beyond it a small network gains little, and the others' work needs cores, too."""
 
 
 class Onnx:
@@ -81,7 +84,7 @@ class TritonPythonModel:
         config = json.loads(args["model_config"])
         parameters = {k: v["string_value"] for k, v in config.get("parameters", {}).items()}
         path = _file(Path(args["model_repository"], args["model_version"]), parameters.get("file"))
-        threads = int(parameters.get("threads", "1"))
+        threads = _threads(parameters.get("threads", "1"), config)
         try:
             self._model = SavedModel(path, threads) if path.is_dir() else Onnx(path, threads)
         except ImportError as error:
@@ -127,6 +130,14 @@ class TritonPythonModel:
             _response({n: a[begin:end] for n, a in zip(wanted, arrays, strict=True) if n in names})
             for names, (begin, end) in zip(asked, pairwise(ends), strict=True)
         ]
+
+
+def _threads(said: str, config: dict[str, Any]) -> int:
+    """Return the threads of one instance."""
+    if said != "auto":
+        return int(said)
+    instances = sum(int(group["count"]) for group in config.get("instance_group", []))
+    return max(1, min(MOST_THREADS, len(os.sched_getaffinity(0)) // max(1, instances)))
 
 
 def _file(folder: Path, name: str | None) -> Path:
