@@ -130,16 +130,16 @@ def _job(model: Model, platform: str, config: Config | None, home: tritonserver.
     path = model.config(platform)
     sections = (config.detector, config.classifier) if config else (Detector(), Classifier())
     asked = next((part for part in sections if part.model == model.name), None)
-    served = read_config(path)
     spec = model.spec(platform, asked.parameters if asked else None)
+    served = read_config(path)
     backend = str(served.get("backend") or served.get("platform", ""))
     if not (home.server / "backends" / backend).is_dir():
         raise InstallError(
             f"{platform} needs the backend {backend}, which this machine's own Triton does not "
             "have: settings for it are tried in NVIDIA's image, with its perf_analyzer"
         )
-    role: Role = "detector" if kind_of(spec) == "detector" else "classifier"
-    section = asked or (sections[0] if role == "detector" else sections[1])
+    section = asked or sections[kind_of(spec) == "classifier"]
+    role: Role = "detector" if isinstance(section, Detector) else "classifier"
     calls = section.in_flight if isinstance(section, Detector) else CLASSIFIER_CALLS
     batch = max(1, min(spec.max_batch_size, section.max_batch))
     try:
