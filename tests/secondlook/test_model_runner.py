@@ -34,29 +34,20 @@ def runner(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 
 
 @pytest.mark.parametrize(
-    ("said", "instances", "cores", "threads"),
+    ("instances", "cores", "threads"),
     [
-        ("auto", [1], 1, 1),
-        ("auto", [1], 2, 2),
-        ("auto", [1], 4, 4),
-        ("auto", [1], 16, 4),
-        ("auto", [2], 4, 2),
-        ("auto", [4], 16, 4),
-        ("auto", [4], 2, 1),
-        ("auto", [1, 1], 4, 2),
-        ("auto", [], 2, 2),
-        ("6", [1], 2, 6),
+        ([1], 1, 1), ([1], 2, 2), ([1], 4, 4), ([1], 16, 4), ([2], 4, 2), ([4], 16, 4),
+        ([4], 2, 1), ([1, 1], 4, 2), ([], 2, 2),
     ],
-)
-def test_instances_share_the_cores_unless_their_threads_are_said(
-    runner: ModuleType,
-    monkeypatch: pytest.MonkeyPatch,
-    said: str,
-    instances: list[int],
-    cores: int,
-    threads: int,
+)  # fmt: skip
+def test_with_auto_instances_share_the_cores(
+    runner: ModuleType, monkeypatch: pytest.MonkeyPatch, instances, cores, threads
 ) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(cores)))
     groups = [{"count": number} for number in instances]
 
-    assert runner._threads(said, {"instance_group": groups}) == threads
+    assert runner._threads("auto", {"instance_group": groups}) == threads
+
+
+def test_threads_that_are_said_are_taken(runner: ModuleType) -> None:
+    assert runner._threads("6", {}) == 6
