@@ -55,7 +55,7 @@ MODELS: dict[str, tuple[Literal["detector", "classifier"], str]] = {
     ),
 }
 PLATFORMS = {
-    "python": 'backend: "python"\nparameters { key: "threads" value: { string_value: "2" } }\n',
+    "python": 'backend: "python"\nparameters { key: "threads" value: { string_value: "auto" } }\n',
     "torch": 'backend: "python"\ndefault_model_filename: "model_torch.py"\n',
 }
 
