@@ -19,6 +19,8 @@ DELAY: Final = 1.5
 """A single request may take so many times what it takes with the settings that are best at it."""
 GAIN: Final = 1.03
 """What is faster by less is not worth a change."""
+UNSTEADY: Final = 1.25
+"""Rounds of the same settings that differ by more tell little: something else was at work."""
 
 _GROUP: Final = re.compile(r"^[ \t]*instance_group\s*:?\s*(\[[^\]]*\]|\{[^}]*\})", re.MULTILINE)
 _COUNT: Final = re.compile(r"\bcount\s*:\s*\d+")
@@ -159,6 +161,12 @@ def choose(trials: Sequence[Trial]) -> Trial | None:
 def late(trial: Trial, trials: Sequence[Trial]) -> bool:
     """Return whether a single request takes more than `DELAY` times as long as with the best."""
     return trial.delay_ms > DELAY * min(each.delay_ms for each in trials if each.usable)
+
+
+def unsteadiness(trials: Sequence[Trial]) -> float:
+    """Return how many times as fast the same settings were in one round as in another, at most."""
+    spreads = [trial.spread for trial in trials if trial.usable]
+    return max((high / low for low, high in spreads), default=1.0)
 
 
 def changed(config: Mapping[str, Any], settings: Settings) -> dict[str, Any]:

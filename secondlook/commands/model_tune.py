@@ -8,12 +8,12 @@ from pathlib import Path
 
 import click
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from secondlook.adapters.model_config import read_config
 from secondlook.commands import options
 from secondlook.commands.model_options import CONFIG, INTERRUPTED, REPOSITORY, chosen
-from secondlook.commands.model_tune_view import facts, named, show
+from secondlook.commands.model_tune_view import facts, served, show
 from secondlook.config import Classifier, Config, Detector
 from secondlook.config_file import load
 from secondlook.errors import InstallError, ModelMismatch, SecondLookError
@@ -22,7 +22,7 @@ from secondlook.local.repository import Model, kind_of, models_in
 from secondlook.local.stack import is_local, model_repository, triton_for
 from secondlook.tuning import CLASSIFIER_CALLS, Role, Trial, candidates, choose, present
 
-AROUND_S = 5.0
+AROUND_S = 5.5
 """Starting a Triton, warming it up and ending it, about."""
 BUSY = 0.5
 """Processes that run at the same time, on average: from here on somebody else is at work."""
@@ -178,9 +178,8 @@ async def _measure_all(
         TextColumn("{task.description}"),
         BarColumn(),
         TextColumn("{task.completed:.0f} of {task.total:.0f}"),
-        TimeElapsedColumn(),
         TextColumn("left"),
-        TimeRemainingColumn(elapsed_when_finished=False),
+        TimeRemainingColumn(compact=True),
     )
     with Progress(*columns, console=said) as progress:
         total = rounds * sum(len(job.trials) for job in jobs)
@@ -190,7 +189,7 @@ async def _measure_all(
                 for number in range(rounds):
                     # A machine that gets warmer or busier must not favour the same settings twice.
                     for trial in job.trials[:: -1 if number % 2 else 1]:
-                        what = f"{job.model.name}: {named(trial.settings)}"
+                        what = f"{job.model.name}: {served(trial.settings)}"
                         progress.update(task, description=what)
                         await _measure(job, trial, repository, home, seconds)
                         progress.advance(task)

@@ -8,7 +8,17 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from secondlook.tuning import DELAY, GAIN, Role, Settings, Trial, choose, late
+from secondlook.tuning import (
+    DELAY,
+    GAIN,
+    UNSTEADY,
+    Role,
+    Settings,
+    Trial,
+    choose,
+    late,
+    unsteadiness,
+)
 
 HEADS = ("instances", "threads", "calls", "batch", "pictures/s", "delay")
 LATE = f"late: a single request takes more than {DELAY:g} times as long as with the best"
@@ -16,10 +26,15 @@ LATE = f"late: a single request takes more than {DELAY:g} times as long as with 
 
 def named(settings: Settings) -> str:
     """Return settings in words."""
+    return f"{served(settings)}, {settings.in_flight} calls of {settings.batch}"
+
+
+def served(settings: Settings) -> str:
+    """Return the part of settings that is the server's, in words."""
     said = f"{settings.instances} instance{'s' * (settings.instances != 1)}"
     if settings.threads is not None:
         said += f" of {settings.threads} thread{'s' * (settings.threads != '1')}"
-    return f"{said}, {settings.in_flight} calls of {settings.batch}"
+    return said
 
 
 def show(name: str, role: Role, trials: Sequence[Trial], platform: str, console: Console) -> None:
@@ -40,6 +55,11 @@ def show(name: str, role: Role, trials: Sequence[Trial], platform: str, console:
             notes.append(LATE)
         table.add_row(*_cells(trial), ", ".join(marks))
     console.print(table)
+    if (times := unsteadiness(trials)) > UNSTEADY:
+        notes.append(
+            f"the rounds of the same settings differ by up to {times:.1f} times: something else "
+            "was at work; measure again when it is not"
+        )
     for line in (*dict.fromkeys(notes), *_advice(name, role, trials, best)):
         console.print(f"  {line}", highlight=False, markup=False, soft_wrap=True)
 
@@ -72,7 +92,8 @@ def _advice(name: str, role: Role, trials: Sequence[Trial], best: Trial | None) 
     if best is None:
         return [f"{name}: nothing could be measured."]
     if best is now:
-        return [f"{name}: keep the present settings; nothing else is better by {GAIN - 1:.0%}."]
+        what = f"nothing else was faster by {GAIN - 1:.0%} and in every round"
+        return [f"{name}: keep the present settings; {what}."]
     lines = [f"{name}: take {named(best.settings)}: {_gain(best, now)}"]
     old, new = now.settings, best.settings
     keys = [("in_flight", old.in_flight, new.in_flight), ("max_batch", old.batch, new.batch)]

@@ -130,7 +130,15 @@ def test_settings_that_are_good_are_kept(machine: Machine, repository: Path) -> 
     result = tune(repository, "--write")
 
     assert content(repository) == before
-    assert "yolov5: keep the present settings; nothing else is better by 3%" in result.stdout
+    assert "yolov5: keep the present settings; nothing else was faster by 3%" in result.stdout
+
+
+def test_rounds_that_differ_are_said(machine: Machine, repository: Path) -> None:
+    machine.does = lambda settings: Measured(10 if len(machine.asked) <= 4 else 15, 20)
+
+    result = tune(repository, "yolov5")
+
+    assert "the rounds of the same settings differ by up to 1.5 times" in result.stdout
 
 
 def test_a_candidate_that_fails_is_said_and_not_tried_again(

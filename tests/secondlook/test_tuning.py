@@ -24,6 +24,7 @@ from secondlook.tuning import (
     edited,
     late,
     present,
+    unsteadiness,
 )
 
 SHIPPED = Path(__file__).parents[2] / "model_repository"
@@ -151,6 +152,15 @@ def test_a_hair_is_no_reason_to_change() -> None:
 
     assert choose([now, trial(2, (102, 20), (102, 20))]) is now
     assert choose([now, trial(2, (150, 20), (99, 20))]) is now, "not in every round"
+
+
+@given(trials)
+def test_a_steady_machine_is_one_and_nothing_measured_is_no_reason_to_complain(tried) -> None:
+    times = unsteadiness(tried)
+
+    assert times >= 1
+    if all(len(each.rounds) < 2 for each in tried):
+        assert times == 1
 
 
 def test_what_fails_is_never_chosen() -> None:
