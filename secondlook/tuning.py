@@ -4,13 +4,15 @@ import copy
 import re
 import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal
 
 Role = Literal["detector", "classifier"]
 
 MOST: Final = 16
 """Instances of a model, and threads of an instance, that are tried: each instance takes memory."""
+AUTO_MOST: Final = 4
+"""Threads of an instance that `auto` means at most, as 1/model.py has it."""
 CLASSIFIER_CALLS: Final = 2
 """So many calls the classifier has under way: more instances would have nothing to do."""
 MOST_CALLS: Final = 64
@@ -129,7 +131,15 @@ def candidates(now: Settings, *, role: Role, cores: int, max_batch: int) -> list
         batches = dict.fromkeys(min(b, max(1, max_batch)) for b in wanted)
         tried = [(i, None, b) for i in (1, 2, 4) if i <= most for b in batches]
     found = [Settings(i, threads, _calls(now, role, i), b) for i, threads, b in tried]
+    same = replace(now, threads=str(automatic(now.instances, cores)))
+    if now.threads == "auto" and same in found:
+        found.remove(same)
     return list(dict.fromkeys([now, *found]))
+
+
+def automatic(instances: int, cores: int) -> int:
+    """Return the threads of an instance that `auto` means."""
+    return max(1, min(AUTO_MOST, cores // max(1, instances)))
 
 
 def _calls(now: Settings, role: Role, instances: int) -> int:

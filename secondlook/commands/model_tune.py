@@ -20,7 +20,16 @@ from secondlook.errors import InstallError, ModelMismatch, SecondLookError
 from secondlook.local import model_trial, tritonserver
 from secondlook.local.repository import Model, kind_of, models_in
 from secondlook.local.stack import is_local, model_repository, triton_for
-from secondlook.tuning import CLASSIFIER_CALLS, Role, Trial, candidates, choose, present
+from secondlook.tuning import (
+    CLASSIFIER_CALLS,
+    UNSTEADY,
+    Role,
+    Trial,
+    candidates,
+    choose,
+    present,
+    unsteadiness,
+)
 
 AROUND_S = 5.5
 """Starting a Triton, warming it up and ending it, about."""
@@ -83,7 +92,8 @@ def command(
 
     Recommended is the fastest of those whose single request takes at most 1.5 times as long as
     with the best; the present settings stay unless that is faster by 3 % and in every round.
-    Nothing is changed without --write. Let the machine do nothing else meanwhile.
+    Nothing is changed without --write, and nothing is written where the rounds differ too much:
+    let the machine do nothing else meanwhile.
 
     \b
       secondlook model tune
@@ -221,6 +231,9 @@ def _write(job: Job, console: Console) -> None:
     """
     best = choose(job.trials)
     if best is None or best is job.trials[0]:
+        return
+    if unsteadiness(job.trials) > UNSTEADY:
+        console.print("  Not written, because the rounds differ too much.", highlight=False)
         return
     text = model_trial.rewritten(job.path, best.settings)
     twin = job.model.config("")

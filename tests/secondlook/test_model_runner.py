@@ -8,6 +8,8 @@ from types import ModuleType
 
 import pytest
 
+from secondlook.tuning import automatic
+
 REPOSITORY = Path(__file__).parents[2] / "model_repository"
 
 
@@ -47,6 +49,7 @@ def test_with_auto_instances_share_the_cores(
     groups = [{"count": number} for number in instances]
 
     assert runner._threads("auto", {"instance_group": groups}) == threads
+    assert automatic(sum(instances), cores) == threads, "as model tune takes it"
 
 
 def test_threads_that_are_said_are_taken(runner: ModuleType) -> None:
