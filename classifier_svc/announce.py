@@ -13,7 +13,7 @@ from classifier_svc.memory import Episode
 from classifier_svc.outbox_rows import Outgoing, outgoing
 from classifier_svc.pictures import Pictures
 from secondlook import topics
-from secondlook.messages import Alert, Blind, Event
+from secondlook.messages import Alert, Blind, BlindNow, Event
 
 
 class Announcer:
@@ -95,6 +95,10 @@ class Announcer:
     def blind(self, blind: Blind) -> Outgoing:
         """Return a blind time."""
         return outgoing(topics.BLIND, blind, camera=self._camera)
+
+    def blind_now(self, now: BlindNow) -> Outgoing:
+        """Return whether the camera can be seen."""
+        return outgoing(topics.BLIND_NOW, now, camera=self._camera)
 
     def counters(self, tally: Tally) -> Outgoing:
         """Return the day so far."""

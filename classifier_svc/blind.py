@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Sequence
 
-from secondlook.messages import Blind, moment_of
+from secondlook.messages import Blind, BlindNow, moment_of
 
 SHORTEST_NS = 500_000_000
 """What is over sooner (a service that says `offline` and `online` at once) is not told."""
@@ -34,6 +34,7 @@ class Blindness:
         self._unjudged: dict[str, tuple[int, int, int]] = {}
         """By camera: the first and the last capture dropped, and when the last drop was."""
         self._touched: set[tuple[str, str]] = set()
+        self._said: dict[str, BlindNow] = {}
 
     def camera(self, camera: str, *, online: bool, at_ns: int) -> list[Blind]:
         """Take a camera's status; return what is over with it."""
@@ -78,6 +79,19 @@ class Blindness:
             elif (blind := record(camera, self._since.pop(key), at_ns, why)) is not None:
                 told.append(blind)
         return told
+
+    def take_news(self) -> list[BlindNow]:
+        """Return of each camera whether it is blind, if that is not what was said last."""
+        news = [
+            each for each in map(self._now, self._cameras) if self._said.get(each.camera) != each
+        ]
+        self._said.update({each.camera: each for each in news})
+        return news
+
+    def _now(self, camera: str) -> BlindNow:
+        mine = {why: at_ns for (name, why), at_ns in self._since.items() if name == camera}
+        since = moment_of(min(mine.values())) if mine else None
+        return BlindNow(camera=camera, blind=bool(mine), since=since, why=tuple(sorted(mine)))
 
     def take_changes(self, camera: str) -> list[tuple[str, str, bytes | None]]:
         """Return (kind, key, value) of what changed since the last call; None: over."""

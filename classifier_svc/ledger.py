@@ -111,6 +111,8 @@ class Ledger:
             step.messages += messages
             if worth_telling:
                 step.messages.append(place.announcer.counters(place.tally))
+        for now in self._blindness.take_news():
+            step.messages.append(self._places[now.camera].announcer.blind_now(now))
         # How far was seen alone is not worth a commit: another message follows in a second.
         if step.messages or step.beat or any(entry.seq for entry in step.done):
             await self._commit(step)

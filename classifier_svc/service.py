@@ -27,6 +27,7 @@ from secondlook.adapters.review_folder import ReviewFolder
 from secondlook.adapters.subscriptions import Delivery
 from secondlook.adapters.triton import Triton
 from secondlook.backoff import Backoff
+from secondlook.beating import beat_and_watch
 from secondlook.config import Config
 from secondlook.errors import DatabaseError
 from secondlook.messages import Crop, CropMessage
@@ -156,6 +157,7 @@ class Service:
                 group.create_task(self._tick(), name="tick")
                 group.create_task(self._keeper.run(), name="review")
                 group.create_task(publish_stats(self._bus, self._context), name="stats")
+                group.create_task(beat_and_watch(self._bus, "classifier"), name="beats")
         finally:
             # The last sign of life: what is not seen from now on is told by the next process.
             with contextlib.suppress(DatabaseError):

@@ -18,6 +18,7 @@ from secondlook.adapters.bus import Bus
 from secondlook.adapters.endpoint import Endpoint
 from secondlook.adapters.frames import FrameReader
 from secondlook.adapters.triton import Triton
+from secondlook.beating import beat_and_watch
 from secondlook.config import Config
 from secondlook.errors import TritonUnavailable
 from secondlook.mailbox import Mailbox
@@ -95,6 +96,7 @@ class Service:
                 group.create_task(self._hear_states(), name="episodes")
                 group.create_task(self._sender.run(), name="sender")
                 group.create_task(publish_stats(self._bus, self._context), name="stats")
+                group.create_task(beat_and_watch(self._bus, "detector"), name="beats")
                 group.create_task(self._tick(), name="tick")
                 group.create_task(self._detect(), name="detect")
         finally:

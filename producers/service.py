@@ -17,6 +17,7 @@ from secondlook import topics
 from secondlook.adapters.bus import Bus
 from secondlook.adapters.frames import MB, sweep
 from secondlook.backoff import Backoff
+from secondlook.beating import beat_and_watch
 from secondlook.config import Config
 from secondlook.errors import ConfigError, SourceError, StoreTooSmall
 from secondlook.messages import FrameRef
@@ -44,6 +45,7 @@ async def serve(config: Config, context: Context, bus: Bus) -> None:
     try:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(publish_stats(bus, context))
+            tasks.create_task(beat_and_watch(bus, "producers"))
             tasks.create_task(statuses.keep())
             tasks.create_task(_tell_health(bus, context, producers))
             for producer in producers:

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from secondlook.beats import WATCHED
 from secondlook.topics import ALL, FEEDBACK, FRAMES, SET, STATUS, Topic
 
 SERVICES = ("producers", "detector", "classifier")
@@ -89,9 +90,11 @@ def _of_service(user: str, topic: Topic[Any], root: str) -> Iterator[tuple[str, 
     if user in topic.writers:
         yield "write", topic.filter(root)
     if "services" in topic.writers:
-        # A service speaks for itself alone; the detector also says how Triton is.
-        speaks_for = (user, "triton") if user == "detector" and topic is STATUS else (user,)
-        for service in speaks_for:
+        # A service speaks for itself; the detector also says how Triton is, and who watches over
+        # others says of them that they are offline.
+        others = WATCHED.get(user, ()) if topic is STATUS else ()
+        triton = ("triton",) if user == "detector" and topic is STATUS else ()
+        for service in (user, *triton, *others):
             yield "write", topic.path(root, service=service)
 
 

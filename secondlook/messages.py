@@ -435,6 +435,18 @@ class Blind(Message):
     why: Text
 
 
+class BlindNow(Message):
+    """Whether a camera can be seen at this moment, as far as the classifier knows."""
+
+    schema_: Literal["secondlook/blind_now/1"] = Field("secondlook/blind_now/1", alias="schema")
+    camera: Slug
+    blind: bool
+    since: Time | None = None
+    """When the first of the reasons began."""
+    why: tuple[Text, ...] = ()
+    """Every reason there is."""
+
+
 class Stats(Message):
     """Counters of a service, every ten seconds."""
 

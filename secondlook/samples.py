@@ -123,6 +123,7 @@ SAMPLES: dict[str, list[Any]] = {
         )
     ],
     "status/{service}": ["online"],
+    "beats/{service}": ["alive"],
     "cameras/{camera}/status": ["online"],
     "blind/{camera}": [
         m.Blind(
@@ -131,6 +132,10 @@ SAMPLES: dict[str, list[Any]] = {
             to=CAPTURED,
             why="the camera was offline",
         )
+    ],
+    "blind_now/{camera}": [
+        m.BlindNow(camera="front_door", blind=True, since=STARTED, why=("the camera was offline",)),
+        m.BlindNow(camera="front_door", blind=False),
     ],
     "stats/{service}": [
         m.Stats(

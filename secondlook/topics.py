@@ -23,6 +23,7 @@ Writer = Literal["producers", "detector", "classifier", "consumers", "services"]
 Reader = Literal["producers", "detector", "classifier", "consumers", "operators", "services"]
 OnlineOffline = Literal["online", "offline"]
 OnOff = Literal["ON", "OFF"]
+Alive = Literal["alive"]
 
 LEVEL = re.compile(r"[A-Za-z0-9_-]{1,64}")
 """What may stand for a placeholder: never a `/`, a wildcard or a dot."""
@@ -228,11 +229,23 @@ STATUS: Topic[OnlineOffline] = Topic(
     "status/{service}",
     OnlineOffline,
     "`online` or `offline` of producers, detector, classifier and triton; the broker says "
-    "`offline` when a service dies. `status/triton` is kept by the detector.",
+    "`offline` when a service dies, the others when it freezes. `status/triton` is kept by the "
+    "detector.",
     writers=("services",),
     readers=("services", "consumers"),
     retain=True,
     kind="text",
+)
+BEATS: Topic[Alive] = Topic(
+    "beats/{service}",
+    Alive,
+    "A sign of life, once a second: a service that stops is said to be `offline` by the others.",
+    writers=("services",),
+    readers=("detector", "classifier"),
+    qos=0,
+    expiry_s=5,
+    kind="text",
+    max_bytes=64,
 )
 CAMERA_STATUS: Topic[OnlineOffline] = Topic(
     "cameras/{camera}/status",
@@ -249,6 +262,15 @@ BLIND: Topic[messages.Blind] = Topic(
     "A time in which something could not be seen, and why; sent until acknowledged.",
     writers=("classifier",),
     readers=("consumers",),
+)
+BLIND_NOW: Topic[messages.BlindNow] = Topic(
+    "blind_now/{camera}",
+    messages.BlindNow,
+    "Whether the camera can be seen now, and why not; means nothing while `status/classifier` is "
+    "`offline`.",
+    writers=("classifier",),
+    readers=("consumers",),
+    retain=True,
 )
 STATS: Topic[messages.Stats] = Topic(
     "stats/{service}",
@@ -322,8 +344,10 @@ ALL: tuple[Topic[Any], ...] = (
     EVENTS,
     COUNTERS,
     STATUS,
+    BEATS,
     CAMERA_STATUS,
     BLIND,
+    BLIND_NOW,
     STATS,
     REPLAY,
     REPLAYED,

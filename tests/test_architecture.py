@@ -23,6 +23,7 @@ PURE = (
         )
     ),
     "secondlook/tuning.py",
+    "secondlook/beats.py",
     *(f"secondlook/local/{name}.py" for name in ("truth", "watching")),
     "secondlook/evaluation/record.py",
     *(f"secondlook/commands/{name}.py" for name in ("counted", "diagnosis", "told")),
@@ -32,6 +33,7 @@ PURE = (
     *(f"classifier_svc/{name}.py" for name in ("judge", "looks", "memory")),
     *(f"classifier_svc/{name}.py" for name in ("settings", "drawing")),
     *(f"classifier_svc/{name}.py" for name in ("homeassistant", "announced")),
+    *(f"classifier_svc/homeassistant_{name}.py" for name in ("device", "entities")),
     *(
         f"training/evaluate/{name}.py"
         for name in ("labelled", "matching", "measures", "replay", "run", "statistics", "sweeps")

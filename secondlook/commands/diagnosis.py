@@ -88,14 +88,20 @@ class Facts:
     letters: list[DeadLetter] = field(default_factory=list)
 
     @property
+    def awaited(self) -> list[str]:
+        """Those who are online and have not said their numbers twice: only then rates are known."""
+        return [
+            name
+            for name in SERVICES
+            if self.services.get(name) == "online"
+            and name != "triton"
+            and self.counted.growth(name, "bus_connected") is None
+        ]
+
+    @property
     def complete(self) -> bool:
-        """Whether everyone who is online has said its numbers twice: nothing more is to come."""
-        online = [name for name in SERVICES if self.services.get(name) == "online"]
-        return bool(online) and all(
-            self.counted.growth(name, "bus_connected") is not None
-            for name in online
-            if name != "triton"
-        )
+        """Whether nothing more is to come."""
+        return "online" in self.services.values() and not self.awaited
 
 
 def diagnose(facts: Facts, configured: Mapping[str, Camera]) -> Iterator[Finding]:

@@ -22,6 +22,8 @@ SETTLE_S = 1.0
 LISTEN_S = 2 * STATS_EVERY_S + 3.0
 """Growth is known when numbers have come twice."""
 
+WHY = f"rates are known when numbers have come twice, and they come every {STATS_EVERY_S:.0f} s"
+
 
 async def listen_to(mqtt: Mqtt, console: Console, patience_s: float = LISTEN_S) -> Facts:
     """Listen to a system until everyone has been heard.
@@ -36,8 +38,11 @@ async def listen_to(mqtt: Mqtt, console: Console, patience_s: float = LISTEN_S) 
         async with Bus(mqtt, service=f"doctor-{time.time_ns():x}") as bus:
             listeners = _listen(bus, facts)
             began = time.monotonic()
-            with console.status(f"listening to {facts.where}, up to {patience_s:.0f} s …"):
+            if not console.is_terminal:
+                console.print(f"listening to {facts.where}, up to {patience_s:.0f} s: {WHY}")
+            with console.status("") as status:
                 while not _is_enough(facts, time.monotonic() - began, patience_s):
+                    status.update(_progress(facts, patience_s))
                     await asyncio.sleep(0.1)
                     facts.connected |= bus.connected
                     facts.patience_s = time.monotonic() - began
@@ -45,6 +50,14 @@ async def listen_to(mqtt: Mqtt, console: Console, patience_s: float = LISTEN_S) 
                 listener.cancel()
     facts.why = said[-1] if said else ""
     return facts
+
+
+def _progress(facts: Facts, patience_s: float) -> str:
+    if not facts.connected:
+        return f"connecting to {facts.where} …"
+    said = ", ".join(facts.awaited) or "anyone"
+    left_s = max(0.0, patience_s - facts.patience_s)
+    return f"listening to {facts.where} for the numbers of {said}, {left_s:.0f} s at most: {WHY} …"
 
 
 def _is_enough(facts: Facts, waited_s: float, patience_s: float) -> bool:

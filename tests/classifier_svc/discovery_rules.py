@@ -20,7 +20,7 @@ DEVICE_KEYS = {
 }
 COMMON = {
     *("platform", "unique_id", "name", "default_entity_id", "object_id", "icon", "qos"),
-    *("entity_category", "availability", "availability_mode"),
+    *("entity_category", "enabled_by_default", "availability", "availability_mode"),
     *("json_attributes_topic", "json_attributes_template"),
 }
 OWN: Mapping[str, tuple[set[str], set[str]]] = {

@@ -1,5 +1,5 @@
 from classifier_svc.blind import CAMERA, CLASSIFIER, UNJUDGED, Blindness, record
-from secondlook.messages import Blind, moment_of
+from secondlook.messages import Blind, BlindNow, moment_of
 
 S = 1_000_000_000
 T = 1_795_328_000 * S
@@ -74,3 +74,34 @@ def test_what_was_blind_before_a_restart_is_still_blind_after_it() -> None:
         ("a", 9.0, "the detector was offline")
     ]
     assert after.take_changes("a") == [("blind", "the detector was offline", None)]
+
+
+def test_whether_a_camera_is_blind_is_news_at_the_start_and_whenever_it_changes() -> None:
+    blindness = Blindness(["a", "b"])
+    assert blindness.take_news() == [BlindNow(camera=c, blind=False) for c in ("a", "b")]
+    assert blindness.take_news() == []
+
+    blindness.camera("a", online=False, at_ns=T)
+    assert blindness.take_news() == [
+        BlindNow(camera="a", blind=True, since=moment_of(T), why=(CAMERA,))
+    ]
+    blindness.service("detector", online=False, at_ns=T + S)
+    both = (CAMERA, "the detector was offline")
+    assert blindness.take_news() == [
+        BlindNow(camera="a", blind=True, since=moment_of(T), why=both),
+        BlindNow(camera="b", blind=True, since=moment_of(T + S), why=both[1:]),
+    ]
+    blindness.camera("a", online=True, at_ns=T + 2 * S)
+    blindness.service("detector", online=True, at_ns=T + 2 * S)
+    assert [(each.camera, each.blind) for each in blindness.take_news()] == [
+        ("a", False),
+        ("b", False),
+    ]
+
+
+def test_what_an_earlier_process_knew_is_told_at_the_start() -> None:
+    blindness = Blindness(["a"])
+    blindness.restore("a", CAMERA, str(T).encode())
+    assert blindness.take_news() == [
+        BlindNow(camera="a", blind=True, since=moment_of(T), why=(CAMERA,))
+    ]

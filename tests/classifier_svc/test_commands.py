@@ -101,7 +101,7 @@ async def test_a_command_whose_commit_never_came_has_no_effect(
     async with office(tmp_path) as two:
         assert two.desk.in_force("yard", "armed") is True
         assert "alerts end" not in await two.said()
-        assert (await two.said())[-6:] == ["state ON", *BEGIN[1:]]
+        assert (await two.said())[-len(BEGIN) :] == ["state ON", *BEGIN[1:]]
 
 
 async def test_armed_again_after_a_restart_it_counts_new_looks_alone(tmp_path: Path) -> None:

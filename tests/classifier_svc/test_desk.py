@@ -113,7 +113,7 @@ async def office(folder: Path, **config: Any) -> AsyncIterator[Office]:
         yield one
 
 
-BEGIN = ["state OFF", "state OFF", "counters", "config", "config", "config"]
+BEGIN = ["state OFF", "state OFF", "counters", "config", "config", "config", "blind_now"]
 NEW = ["snapshots", "alerts new", "last", "newest", "state ON", "events", "counters"]
 
 
@@ -138,7 +138,7 @@ async def test_the_next_process_goes_on_where_this_one_ended(tmp_path: Path) -> 
         assert (await two.said()).count("alerts new") == 1
     async with office(tmp_path) as three:
         lines = await three.said()
-        assert lines[-6:] == ["state ON", *BEGIN[1:]]
+        assert lines[-len(BEGIN) :] == ["state ON", *BEGIN[1:]]
         await three.receive(*(seen(second) for second in range(9)))
         await three.desk.decide([], model_up=True)
         assert (await three.said())[-3:] == ["alerts end", "last", "state OFF"]
@@ -225,7 +225,7 @@ async def test_memory_that_cannot_be_read_is_forgotten(tmp_path: Path) -> None:
         await one.judge((0, "s"), (0.2, "s"))
         await one.database.write(lambda db: db.execute("UPDATE memory SET value = 'x'"))
     async with office(tmp_path) as two:
-        assert (await two.said())[-6:] == BEGIN
+        assert (await two.said())[-len(BEGIN) :] == BEGIN
 
 
 async def test_the_time_without_a_process_is_told_as_blind(tmp_path: Path) -> None:

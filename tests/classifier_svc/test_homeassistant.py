@@ -12,7 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from classifier_svc.homeassistant import EVENT_TYPES, devices
+from classifier_svc.homeassistant import devices
+from classifier_svc.homeassistant_device import words
+from classifier_svc.homeassistant_entities import EVENT_TYPES
 from secondlook import topics
 from secondlook.config import Config
 from secondlook.messages import Counters, Event
@@ -100,6 +102,12 @@ def test_every_configuration_gives_payloads_that_home_assistant_takes(config: Co
     assert all(key.startswith(f"{platform}-") for key, platform in keys)
     assert len(found) == len(config.cameras) + 1
     assert max(len(json.dumps(payload)) for payload in found.values()) < 200_000
+
+
+@given(SLUGS)
+def test_a_slug_is_written_as_people_do_and_never_empty(slug: str) -> None:
+    assert words(slug)
+    assert "_" not in words(slug) or not slug.strip("_")
 
 
 def test_switched_off_nothing_is_announced() -> None:
@@ -269,3 +277,22 @@ def test_each_camera_has_its_own_frame_rate() -> None:
 
     assert rendered(template, stats(**counters)) == "4.9"
     assert rendered(template, stats()) == "None"
+
+
+def blind_now(**changes: Any) -> bytes:
+    sample = SAMPLES[topics.BLIND_NOW.pattern][0]
+    return topics.BLIND_NOW.encode(sample.model_copy(update=changes))
+
+
+def test_whether_a_camera_is_blind_is_there_for_those_who_switch_it_on() -> None:
+    sensor = camera()["blind"]
+
+    assert sensor["enabled_by_default"] is False
+    assert [each["topic"] for each in sensor["availability"]] == ["secondlook/status/classifier"]
+    assert rendered(sensor["value_template"], blind_now()) == "ON"
+    assert rendered(sensor["value_template"], blind_now(blind=False)) == "OFF"
+    assert rendered(sensor["value_template"], GONE) == "None"
+    assert json.loads(rendered(sensor["json_attributes_template"], blind_now())) == {
+        "why": ["the camera was offline"],
+        "since": "2026-11-22T06:13:19.923Z",
+    }

@@ -42,10 +42,20 @@ def test_the_operator_reads_every_topic() -> None:
 
 
 @pytest.mark.parametrize("service", ["producers", "detector", "classifier"])
-def test_a_service_speaks_only_for_itself(service: str) -> None:
+def test_a_service_speaks_for_itself_and_for_those_it_watches(service: str) -> None:
     spoken = {path for path in may(service, "write") if path.startswith("home/status/")}
-    expected = {f"home/status/{service}"}
-    assert spoken == (expected | {"home/status/triton"} if service == "detector" else expected)
+    others = {
+        "producers": set(),
+        "detector": {"triton", "classifier"},
+        "classifier": {"producers", "detector"},
+    }
+    assert spoken == {f"home/status/{name}" for name in {service, *others[service]}}
+
+
+@pytest.mark.parametrize("service", ["producers", "detector", "classifier"])
+def test_a_service_gives_only_its_own_beats(service: str) -> None:
+    given = {path for path in may(service, "write") if path.startswith("home/beats/")}
+    assert given == {f"home/beats/{service}"}
 
 
 @pytest.mark.parametrize("topic", topics.ALL, ids=lambda topic: topic.pattern)

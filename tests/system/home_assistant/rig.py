@@ -32,6 +32,8 @@ SERVICES = (*MODULES, "triton")
 CAMERAS = ("front_door", "yard")
 SIZE = (320, 240)
 PATIENCE_S = 60.0
+# While one alert is young, any earlier one at the same place is only opened again.
+ALERTS: dict[str, Any] = {"end_after_s": 3, "cooldown_s": 0.1}
 TESTER = "tester"
 """The broker's user that may do everything: hears all, and announces what is to be switched."""
 
@@ -116,8 +118,7 @@ class System:
             "frames": {"directory": str(self._folder / "frames"), "max_mb": 64},
             # Red fills the whole crop.
             "detector": {"model": "colours", "crop": {"margin": 0}},
-            # While one alert is young, any earlier one at the same place is only opened again.
-            "alerts": {"end_after_s": 3, "cooldown_s": 0.1},
+            "alerts": ALERTS,
             "metrics": self._ports,
         }
         self.config.write_text(yaml.safe_dump(tree | sections))
