@@ -72,7 +72,8 @@ class Outbox:
         self._replay_ns = round(replay_s * SECOND)
         self._wall = Wall()
         self._refused: set[str] = set()
-        """The levels of alerts that were refused: the next of them is tried once."""
+        """The levels of alerts, and the topics of the rest, that were refused: the next of them is
+        tried once."""
         self._again_at_s = 0.0
         self._woken = asyncio.Event()
         self._connects = 0
@@ -171,7 +172,8 @@ class Outbox:
         """Publish one message, again and again; return False for an alert that is refused."""
         topic = BY_PATTERN[row.topic]
         backoff = Backoff(longest_s=1.0)
-        patience = 1 if row.alert_id and row.levels in self._refused else GIVE_UP_AFTER
+        key = row.topic if row.alert_id is None else row.levels
+        patience = 1 if key in self._refused else GIVE_UP_AFTER
         for refusals in itertools.count(1):
             try:
                 await self._outlet.publish(topic, row.payload, **json.loads(row.levels))
@@ -182,14 +184,15 @@ class Outbox:
                     return False
                 if refusals >= patience:
                     self.counts["given_up"] += 1
-                    log.warning("the broker refuses %s; going on without: %s", row.topic, error)
+                    if key not in self._refused:
+                        log.warning("the broker refuses %s; going on without: %s", row.topic, error)
+                    self._refused.add(key)
                     return True
                 log.warning("the broker did not take %s: %s", row.topic, error)
                 await asyncio.sleep(backoff.next_s())
             else:
                 break
-        if row.alert_id is not None:
-            self._refused.discard(row.levels)
+        self._refused.discard(key)
         self.counts["published"] += 1
         self._fresh.add((row.topic, row.levels))
         return True

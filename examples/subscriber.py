@@ -12,16 +12,16 @@ import pathlib
 import sys
 import threading
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 
 ROOT, NAME = "secondlook", os.environ.get("NAME", "my-subscriber")
-DONE = pathlib.Path(f"{NAME}.done")  # the time of the first start, then what was acted on
+DONE = pathlib.Path(f"{NAME}.done")  # a minute before the first start; then what was acted on
 if not DONE.exists():
-    DONE.write_text(f"{datetime.now(UTC).isoformat()}\n")
+    DONE.write_text(f"{datetime.now(UTC) - timedelta(minutes=1):%Y-%m-%dT%H:%M:%SZ}\n")
 began, *done = DONE.read_text().splitlines()
 unanswered = threading.Event()  # a replay is wanted, or its end has not come yet
 

@@ -62,7 +62,7 @@ def test_patterns_are_distinct_at_every_level() -> None:
 def test_only_states_are_retained_and_commands_never_are() -> None:
     retained = {t.pattern.partition("/")[0] for t in topics.ALL if t.retain}
     alerts = {"last", "newest", "state", "snapshots", "pictures", "counters"}
-    assert retained == alerts | {"status", "cameras", "config"}
+    assert retained == alerts | {"status", "cameras", "config", "blind_now"}
 
 
 def test_a_topic_that_others_have_laid_down_is_not_below_our_root() -> None:
