@@ -84,7 +84,7 @@ def command(
     else:
         mqtt = options.broker_of(config_path, broker, root, login)
         cameras = load(config_path).cameras if config_path.exists() and broker is None else {}
-        patient = Console(stderr=True, quiet=as_json)
+        patient = Console(stderr=True, quiet=as_json, soft_wrap=True)
         facts = options.run(doctor_system.listen_to(mqtt, patient))
         if facts is None:
             return

@@ -12,13 +12,12 @@ from secondlook import topics
 from secondlook.adapters.bus import Bus
 from secondlook.adapters.history import History
 from secondlook.commands import options
+from secondlook.commands.reaching import WAIT_S, reach
 from secondlook.commands.told import Choice, meant, together
 from secondlook.config import Mqtt
 from secondlook.config_file import load
 from secondlook.errors import NotConnected, SecondLookError
 from secondlook.messages import Feedback
-
-WAIT_S = 10.0
 
 
 @click.command(name="feedback")
@@ -75,19 +74,13 @@ def _whole(alert_id: str, config_path: Path) -> str:
 
 async def _send(mqtt: Mqtt, feedback: Feedback) -> bool:
     async with Bus(mqtt, service=f"feedback-{time.time_ns():x}") as bus:
-        connected = asyncio.Event()
-
-        async def note() -> None:
-            connected.set()
-
-        bus.on_connect(note)
+        await reach(bus, mqtt)
         try:
             async with asyncio.timeout(WAIT_S):
-                await connected.wait()
                 await bus.publish(topics.FEEDBACK, feedback)
         except TimeoutError:
             raise NotConnected(
-                f"{mqtt.host}:{mqtt.port} does not take it within {WAIT_S:.0f} s; is the broker "
-                "running, and may this user write there?"
+                f"{mqtt.host}:{mqtt.port} does not take it within {WAIT_S:.0f} s; may this user "
+                "write there?"
             ) from None
     return True

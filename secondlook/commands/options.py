@@ -183,6 +183,19 @@ def broker_of(config_path: Path, broker: str | None, root: str, login: Login | N
     return login.applied(mqtt)
 
 
+def check_camera(camera: str, config_path: Path, broker: str | None) -> None:
+    """See that there is a camera, as far as it is known which there are.
+
+    Raises:
+        ConfigError: The configuration has no camera of that name.
+    """
+    if broker is not None or not config_path.exists():
+        return
+    known = load(config_path).cameras
+    if camera not in known:
+        raise ConfigError(f"{config_path} has no camera {camera!r}: there is {', '.join(known)}")
+
+
 def run(work: Coroutine[Any, Any, T]) -> T | None:
     """Run until done, or until Ctrl-C, SIGTERM or SIGHUP; return None then."""
     return asyncio.run(_interruptible(work))

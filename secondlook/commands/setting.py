@@ -12,10 +12,10 @@ from pydantic import JsonValue
 from secondlook import topics
 from secondlook.adapters.bus import Bus
 from secondlook.commands import options
+from secondlook.commands.reaching import WAIT_S, reach
 from secondlook.config import Mqtt
 from secondlook.errors import NotConnected, SecondLookError
 
-WAIT_S = 10.0
 KEYS = ("armed", "confirm_score", "cooldown_s")
 
 
@@ -62,6 +62,7 @@ def command(
       secondlook set front_door cooldown_s null       what is configured
     """
     mqtt = options.broker_of(config_path, broker, root, login)
+    options.check_camera(camera, config_path, broker)
     holds = options.run(_set(mqtt, camera, key, value))
     if holds is not None:
         click.echo(f"{camera}: {key} is {json.dumps(holds[0])}")
@@ -70,15 +71,9 @@ def command(
 async def _set(mqtt: Mqtt, camera: str, key: str, value: JsonValue) -> tuple[JsonValue]:
     async with Bus(mqtt, service=f"set-{time.time_ns():x}") as bus:
         answers = bus.subscribe(topics.CONFIG, camera=camera, key=key)
-        connected = asyncio.Event()
-
-        async def note() -> None:
-            connected.set()
-
-        bus.on_connect(note)
+        await reach(bus, mqtt)
         try:
             async with asyncio.timeout(WAIT_S):
-                await connected.wait()
                 await bus.publish(topics.SET, value, camera=camera, key=key)
                 async for delivery in answers:
                     if not delivery.retained:

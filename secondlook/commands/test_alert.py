@@ -10,12 +10,12 @@ from pydantic import JsonValue
 from secondlook import topics
 from secondlook.adapters.bus import Bus
 from secondlook.commands import options
+from secondlook.commands.reaching import WAIT_S, reach
 from secondlook.config import Mqtt
 from secondlook.config_file import load
 from secondlook.errors import ConfigError, NotConnected
 
 __test__ = False  # pytest collects what is called test_…
-WAIT_S = 10.0
 KEY = "test_alert"
 
 
@@ -45,6 +45,7 @@ def command(
         if broker is not None and not config_path.exists():
             raise ConfigError("say which camera with --camera NAME")
         camera = next(iter(load(config_path).cameras))
+    options.check_camera(camera, config_path, broker)
     seconds = options.run(_send(mqtt, camera, label))
     if seconds is not None:
         click.echo(f"The test alert of {camera} arrived after {seconds * 1000:.0f} ms.")
@@ -53,19 +54,7 @@ def command(
 async def _send(mqtt: Mqtt, camera: str, label: str | None) -> float:
     async with Bus(mqtt, service=f"test-alert-{time.time_ns():x}") as bus:
         arriving = bus.subscribe(topics.ALERTS, camera=camera)
-        connected = asyncio.Event()
-
-        async def note() -> None:
-            connected.set()
-
-        bus.on_connect(note)
-        try:
-            async with asyncio.timeout(WAIT_S):
-                await connected.wait()
-        except TimeoutError:
-            raise NotConnected(
-                f"no broker answers at {mqtt.host}:{mqtt.port}; is secondlook running?"
-            ) from None
+        await reach(bus, mqtt)
         began = time.monotonic()
         asked: JsonValue = {"label": label} if label else {}
         await bus.publish(topics.SET, asked, camera=camera, key=KEY)

@@ -94,6 +94,19 @@ def test_without_broker_and_configuration_it_says_what_to_give(name: str) -> Non
     assert "--config FILE or --broker HOST:PORT" in result.stderr
 
 
+@pytest.mark.usefixtures("config")
+@pytest.mark.parametrize(
+    "arguments", [("set", "yrad", "armed", "false"), ("test-alert", "--camera", "yrad")]
+)
+def test_a_camera_that_the_configuration_does_not_have_is_told_at_once(
+    arguments: tuple[str, ...],
+) -> None:
+    result = call(*arguments)
+
+    assert result.exit_code == 78
+    assert result.output == "secondlook: config.yaml has no camera 'yrad': there is yard\n"
+
+
 def test_an_unknown_option_is_status_2() -> None:
     assert call("demo", "--sauce").exit_code == 2
 
