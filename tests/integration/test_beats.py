@@ -106,9 +106,4 @@ async def test_a_service_that_stops_in_order_does_not_object_to_its_own_goodbye(
             await ear.until("producers", "offline")
             process.wait(10)
         async with Bus(Mqtt(port=broker.port), service="late") as late:
-            [status] = [
-                delivery.message
-                for delivery in await late.subscribe(topics.STATUS).batch(10)
-                if delivery.levels["service"] == "producers"
-            ]
-    assert status == "offline"
+            assert await Ear(late).until("producers", "offline") >= 0

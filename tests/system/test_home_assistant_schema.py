@@ -17,8 +17,9 @@ CONFIGS = 150
 # Runs in Home Assistant's Python. It reads a payload in each line and writes what is wrong with it;
 # what a platform does not know it drops without a word, so what comes back is compared.
 CHECKER = """
-import importlib, json, sys
+import asyncio, importlib, json, sys, tempfile
 from homeassistant.components.mqtt import device_trigger, discovery, schemas
+from homeassistant.core import HomeAssistant
 
 def schema_of(platform):
     if platform == "device_automation":
@@ -49,8 +50,12 @@ def mistakes(payload):
             if dropped:
                 yield f"{key}: {sorted(dropped)} dropped"
 
-for line in sys.stdin:
-    print(json.dumps([*mistakes(line)]))
+async def main():
+    HomeAssistant(tempfile.gettempdir())  # templates are checked in its event loop
+    for line in sys.stdin:
+        print(json.dumps([*mistakes(line)]))
+
+asyncio.run(main())
 """
 
 
