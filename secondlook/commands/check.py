@@ -9,7 +9,7 @@ from rich.console import Console
 
 from secondlook.commands import options
 from secondlook.commands.lines import count
-from secondlook.commands.starting import start_all
+from secondlook.commands.starting import OWN_BROKER, start_all
 from secondlook.commands.trying import Report, try_broker, try_models, try_sources
 from secondlook.config import Mqtt, TritonServer
 from secondlook.config_file import load
@@ -25,6 +25,7 @@ PICTURES = Path("check-pictures")
 @options.OVERRIDES
 @options.MODELS
 @click.option("--embedded", is_flag=True, help="Try the broker and Triton that `up` would start.")
+@click.option("--no-broker", is_flag=True, help="With --embedded: but the broker configured.")
 @click.option(
     "--pictures",
     type=click.Path(path_type=Path, file_okay=False),
@@ -38,6 +39,7 @@ def command(
     overrides: tuple[str, ...],
     models: Path | None,
     embedded: bool,
+    no_broker: bool,
     pictures: Path,
 ) -> None:
     """Try configuration, broker, models and cameras once.
@@ -46,8 +48,9 @@ def command(
     Exit status 1 if anything is wrong, 78 if the configuration is.
 
     \b
-      secondlook check --embedded        for `secondlook up`, which brings broker and Triton
-      secondlook check                   for a broker and a Triton that run already
+      secondlook check --embedded                for `secondlook up`, with broker and Triton
+      secondlook check --embedded --no-broker    for `secondlook up --no-broker`
+      secondlook check                           for a broker and a Triton that run already
     """
     config = load(config_path, overrides)
     console = Console()
@@ -58,9 +61,11 @@ def command(
         config=config,
         overrides=overrides,
         models=models,
-        own_broker=embedded and is_local(config.mqtt.host),
+        own_broker=embedded and not no_broker and is_local(config.mqtt.host),
         own_triton=embedded and is_local(config.triton.url.rpartition(":")[0]),
     )
+    if wish.own_broker and (config.mqtt.username or config.mqtt.tls):
+        report.console.print(f"  {OWN_BROKER}", highlight=False, soft_wrap=True)
     pictures.mkdir(parents=True, exist_ok=True)
     options.run(_check(wish, report, pictures))
     if report.mistakes:

@@ -8,6 +8,11 @@ from rich.console import Console
 from secondlook.local.stack import READY_S, SERVICES, Stack, Wish
 from secondlook.local.supervisor import PartFailed
 
+OWN_BROKER = (
+    "the login of `mqtt` is not used: this is a broker of its own, for this machine alone and "
+    "without a password; say --no-broker if you mean one that runs here already"
+)
+
 
 async def start_all(
     stack: Stack,

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from secondlook.commands import options
 from secondlook.commands.lines import count, json_line, log_line, show
-from secondlook.commands.starting import start_all
+from secondlook.commands.starting import OWN_BROKER, start_all
 from secondlook.config import Config
 from secondlook.config_file import load
 from secondlook.local.folders import folder_of, held
@@ -115,6 +115,6 @@ def _introduce(stack: Stack, config: Config, wish: Wish, console: Console) -> No
             "room in memory (in a container: --shm-size)"
         )
     if wish.own_broker and (config.mqtt.username or config.mqtt.tls):
-        lines.append("the embedded broker asks for no password and no TLS: it is loopback only")
+        lines.append(OWN_BROKER)
     for line in lines:
         console.print(f"  {line}", highlight=False, markup=False, soft_wrap=True)

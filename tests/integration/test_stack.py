@@ -322,6 +322,15 @@ async def test_check_tries_the_broker_and_models_that_up_would_start(folder: Pat
     assert "ok     detector model yolov5, version 1" in said
     assert "ok     camera yard: 640x360" in said
 
+    code, said = await run(folder, *arguments, "--no-broker", "--set", "mqtt.port=9")
+    assert code == 1, said
+    assert "wrong  no broker at 127.0.0.1:9" in said
+    assert "ok     detector model yolov5, version 1" in said
+
+    code, said = await run(folder, *arguments, "--set", "mqtt.username=me")
+    assert code == 0, said
+    assert "say --no-broker if you mean one that runs here already" in said
+
     code, said = await run(folder, *arguments, "--set", "alerts.labels=[knife]")
     assert code == 1, said
     assert "wrong  classifier model efficientnet_b0 knows small_gun" in said
