@@ -232,8 +232,11 @@ async def test_a_broker_outage_is_shown_and_recovers(
 async def test_a_page_whose_server_is_away_says_so_and_recovers(
     world: World, browser: Browser
 ) -> None:
+    colour = "return getComputedStyle(document.querySelector('.watched')).color"
+    calm = await browser.run(colour)
     world.page.kill()
     await browser.until("#summary", lambda said: "No connection to this page's server" in said)
+    assert await browser.run(colour) != calm, "it still looks like watching"
 
     await asyncio.to_thread(world.page.start)
     await world.all_well()
