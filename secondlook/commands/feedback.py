@@ -48,10 +48,12 @@ def command(
     mqtt = options.broker_of(config_path, broker, root, login)
     try:
         feedback = Feedback(id=_whole(alert_id, config_path), truth=truth, label=label)
-    except ValidationError:
+    except ValidationError as error:
+        wrong = {each["loc"][0] for each in error.errors()}
         raise SecondLookError(
-            f"{alert_id} is no alert's id, or {label} no label; `secondlook alerts list --json` "
-            "shows ids"
+            f"{label!r} is no label: those have small letters, digits and _, as umbrella"
+            if "label" in wrong
+            else f"{alert_id!r} is no alert's id; `secondlook alerts list --json` shows them"
         ) from None
     if options.run(_send(mqtt, feedback)):
         said = truth.replace("_", " ") + (f", {label}" if label else "")

@@ -16,7 +16,13 @@ from secondlook.commands.reaching import WAIT_S, reach
 from secondlook.config import Mqtt
 from secondlook.errors import NotConnected, SecondLookError
 
-KEYS = ("armed", "confirm_score", "cooldown_s")
+MAY_BE = {
+    "armed": "true or false",
+    "confirm_score": "a number from 0 to 1, or such numbers for some of the alert labels, as "
+    '{"small_gun": 0.95}',
+    "cooldown_s": "seconds, 0 or more",
+}
+"""What a value may be; `null` besides."""
 
 
 class Json(click.ParamType[Any]):
@@ -35,9 +41,10 @@ class Json(click.ParamType[Any]):
         return found
 
 
-@click.command(name="set")
+# A negative number is a wrong value and no option.
+@click.command(name="set", context_settings={"ignore_unknown_options": True})
 @click.argument("camera")
-@click.argument("key", type=click.Choice(KEYS))
+@click.argument("key", type=click.Choice([*MAY_BE]))
 @click.argument("value", type=Json())
 @options.to_broker
 def command(
@@ -101,7 +108,7 @@ def _obeyed(camera: str, key: str, asked: JsonValue, holds: JsonValue) -> JsonVa
         same = asked is None or (asked == holds and isinstance(asked, bool) == (key == "armed"))
     if not same:
         raise SecondLookError(
-            f"refused: {key} of {camera} stays {json.dumps(holds)}; the classifier's log says what "
-            "it may be (see docs/messages.md)"
+            f"refused: {key} of {camera} stays {json.dumps(holds)}; it may be {MAY_BE[key]}, "
+            "or null for what is configured"
         )
     return holds

@@ -46,6 +46,10 @@ def command(
             raise ConfigError("say which camera with --camera NAME")
         camera = next(iter(load(config_path).cameras))
     options.check_camera(camera, config_path, broker)
+    if label is not None and broker is None:
+        labels = load(config_path).alerts.labels
+        if label not in labels:
+            raise ConfigError(f"{label!r} does not alert: there is {', '.join(labels)}")
     seconds = options.run(_send(mqtt, camera, label))
     if seconds is not None:
         click.echo(f"The test alert of {camera} arrived after {seconds * 1000:.0f} ms.")
