@@ -6,11 +6,17 @@
 Every round measures each side once, so that what disturbs a round disturbs both; the ratios are
 taken round by round, and their median and spread are printed. No side pays for capture: the
 pictures lie in memory (`feeding --link`). The pipeline's cameras offer more than it can take.
+
+Each side has the models as they suit it best: the single loop waits for one answer at a time, so
+all cores work at it; the pipeline and Triton alone have one instance for each core.
 """
 
 import asyncio
 import json
+import os
+import shutil
 import sys
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -21,6 +27,8 @@ from rich.table import Table
 
 from benchmarks import ceiling, flow, sequential
 from benchmarks.machine import Spread, ratio, this_machine
+from secondlook.local.stack import OWN_MODELS
+from secondlook.tuning import Settings, edited
 
 Rates = dict[str, list[float]]
 """Frames/s of each side, one per round."""
@@ -46,25 +54,44 @@ LOOK_ALWAYS_S = 0.001
 SMALL, SMALL_CAMERAS, SMALL_OFFERED = "768x432", 4, 1.2
 
 
-def one_round(seconds: float, size: str, concurrency: int, platform: str) -> dict[str, float]:
+def spread_out(folder: Path, platform: str) -> Path:
+    """Return a copy of the models, on the `python` platform with an instance for each core."""
+    models = folder / "models"
+    shutil.copytree(OWN_MODELS, models)
+    if platform == "python":
+        each_core = Settings(
+            instances=len(os.sched_getaffinity(0)), threads="1", in_flight=1, batch=1
+        )
+        for config in models.glob("*/configs/python.pbtxt"):
+            config.write_text(edited(config.read_text(), each_core))
+    return models
+
+
+def one_round(
+    models: Path, seconds: float, size: str, concurrency: int, platform: str
+) -> dict[str, float]:
     """Measure every side once, in frames/s."""
-    most = ceiling.measure("yolov5", [concurrency], platform_name=platform, seconds=seconds)
+    most = ceiling.measure(
+        "yolov5", [concurrency], models=models, platform_name=platform, seconds=seconds
+    )
     found = {"ceiling": most[0].per_s}
     load = flow.Load(1, size, OFFERED * found["ceiling"], link=True)
     for name, every in (("no object", 0), ("an object", 1)):
         run = sequential.measure(seconds, every, size, platform)
         found[f"sequential, {name}"] = run.frames_per_s
-        found[f"pipeline, {name}"] = _pipeline(replace(load, every=every), seconds, platform)
+        seen = replace(load, every=every)
+        found[f"pipeline, {name}"] = _pipeline(seen, models, seconds, platform)
     always = replace(load, detector={"relook_s": LOOK_ALWAYS_S})
-    found["pipeline, a look a frame"] = _pipeline(always, seconds, platform)
+    found["pipeline, a look a frame"] = _pipeline(always, models, seconds, platform)
     fps = SMALL_OFFERED * found["ceiling"] / SMALL_CAMERAS
     small = flow.Load(SMALL_CAMERAS, SMALL, fps, 0, link=True)
-    found["pipeline, 4 small cameras"] = _pipeline(small, seconds, platform)
+    found["pipeline, 4 small cameras"] = _pipeline(small, models, seconds, platform)
     return found
 
 
-def _pipeline(load: flow.Load, seconds: float, platform: str) -> float:
-    return asyncio.run(flow.measure(load, seconds, platform=platform)).frames_per_s
+def _pipeline(load: flow.Load, models: Path, seconds: float, platform: str) -> float:
+    found = asyncio.run(flow.measure(load, seconds, models=models, platform=platform))
+    return found.frames_per_s
 
 
 def tables(rates: Mapping[str, Sequence[float]]) -> list[Table]:
@@ -97,10 +124,12 @@ def main(
     """Measure both sides, and print how they compare."""
     console = Console()
     rates: Rates = {name: [] for name in SIDES}
-    for number in range(rounds):
-        for name, per_s in one_round(seconds, size, concurrency, platform).items():
-            rates[name].append(per_s)
-            console.print(f"round {number + 1}, {name}: {per_s:.2f} frames/s")
+    with tempfile.TemporaryDirectory() as folder:
+        models = spread_out(Path(folder), platform)
+        for number in range(rounds):
+            for name, per_s in one_round(models, seconds, size, concurrency, platform).items():
+                rates[name].append(per_s)
+                console.print(f"round {number + 1}, {name}: {per_s:.2f} frames/s")
     for table in tables(rates):
         console.print(table)
     machine = this_machine()
