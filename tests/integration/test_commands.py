@@ -149,7 +149,7 @@ async def test_the_command_line_says_what_an_alert_was(rig: Rig) -> None:
         in (await cli(rig, "feedback", "nothing", "true_alarm", *config))[1]
     )
     code, out = await cli(rig, "feedback", "nothing", "true_alarm")
-    assert (code, "nothing is no alert's id" in out) == (1, True)
+    assert (code, "'nothing' is no alert's id" in out) == (1, True)
 
 
 async def test_a_retained_command_is_refused_at_the_next_start(rig: Rig) -> None:
