@@ -129,7 +129,7 @@ ENTRYPOINT ["python", "-m", "secondlook.page"]
 # --- the command line: makes the broker's users, shows alerts, tries cameras ------------------
 FROM producers AS tools
 USER 0
-ENV SECONDLOOK_SERVICE=
+ENV SECONDLOOK_SERVICE= SECONDLOOK_PICTURES=/tmp/check-pictures
 COPY requirements/tools.txt /tmp/
 RUN /usr/local/bin/python -m pip --python /opt/secondlook/bin/python install --quiet --no-cache-dir \
        --disable-pip-version-check --only-binary=:all: --require-hashes -r /tmp/tools.txt \

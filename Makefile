@@ -5,7 +5,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo sbom test test-all check fuzz chaos soak schema dashboard lock images lint-deploy wheels-arm64 clean
+.PHONY: help demo sbom test test-all check fuzz chaos soak schema dashboard lock images lint-deploy wheels-arm64 test-arm64 test-training clean
 .DELETE_ON_ERROR:
 
 VENV := .venv
@@ -18,6 +18,8 @@ ROUNDS ?= 20
 SEED ?=
 TARGETS ?= messages config stores model_outputs pictures
 PYTEST := $(BIN)/pytest
+ARM64 := .cache/arm64
+ARM64_IMAGE ?= python:3.11-slim-bookworm
 # Most tests wait for processes more than they calculate. Each worker has a Triton of its own.
 WORKERS ?= 3
 CODE := secondlook producers detector_svc classifier_svc training tests \
@@ -26,7 +28,7 @@ CODE := secondlook producers detector_svc classifier_svc training tests \
 say = @printf '\033[1m==> %s\033[0m\n'
 
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | \
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /\1\t/' | \
 	  while IFS=$$'\t' read -r name what; do printf '  make %-15s %s\n' "$$name" "$$what"; done
 
 demo: $(VENV)/.embedded ## see it work on a clip; SOURCE=webcam:0 for your own camera
@@ -102,6 +104,22 @@ wheels-arm64: $(VENV)/.dev ## prove that all libraries of the images have wheels
 	    $(foreach tag,2_17 2_26 2_27 2_28 2_31 2_34 2_35 2_36,--platform manylinux_$(tag)_aarch64 ) \
 	    --platform manylinux2014_aarch64 -r $$set -d "$$folder"; \
 	done; ls "$$folder" | sed 's/^/  /'; echo "$$(ls "$$folder" | wc -l) wheels"
+
+# Libraries are fetched from here: pip is slow when it is emulated.
+test-arm64: $(VENV)/.dev ## unit tests of the services on ARM64, emulated (an hour); needs Docker and qemu-user-static
+	@docker run --rm --platform linux/arm64 $(ARM64_IMAGE) true || { \
+	  echo 'No container of ARM64 runs here: as root, apt-get install qemu-user-static binfmt-support'; exit 1; }
+	$(BIN)/uv pip install --quiet --python-platform aarch64-manylinux_2_36 --python-version 3.11 \
+	  --only-binary :all: --target $(ARM64) -r requirements/embedded.txt
+	$(BIN)/uv pip install --quiet --python-platform aarch64-manylinux_2_36 --python-version 3.11 \
+	  --only-binary :all: --target $(ARM64) -c requirements/dev.txt \
+	  fpdf2 hypothesis pytest pytest-asyncio pytest-timeout selenium
+	docker run --rm --platform linux/arm64 --network none --tmpfs /tmp:exec \
+	  -v "$$PWD:/repo:ro" -v "$$PWD/$(ARM64):/packages:ro" -w /repo \
+	  -e PYTHONPATH=/packages -e PYTHONDONTWRITEBYTECODE=1 -e HYPOTHESIS_STORAGE_DIRECTORY=/tmp/found \
+	  $(ARM64_IMAGE) python -m pytest -q -p no:cacheprovider --timeout 900 \
+	  -m "not integration and not long and not training" \
+	  $(foreach part,detector_svc classifier_svc producers secondlook,tests/$(part))
 
 clean: ## remove the environment and what tools left; keeps the cache with Triton
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache *.egg-info

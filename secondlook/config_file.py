@@ -120,14 +120,15 @@ def load(path: Path, overrides: Sequence[str] = ()) -> Config:
         text = _read(path)
         tree, mistakes = _parse(text, path)
         _require_version(tree, path)
-        for override in (*_of_environment(os.environ), *map(_of_command_line, overrides)):
+        outside = (*_of_environment(os.environ), *map(_of_command_line, overrides))
+        for override in outside:
             mistakes += _apply(tree, override, path)
     except _Mistakes as found:
         raise ConfigError(_sentence(path, found.said)) from None
     try:
         config = Config.model_validate(tree)
     except ValidationError as error:
-        mistakes.extend(_explain(error))
+        mistakes.extend(_explain(error, {each.path: each.said for each in outside}))
     else:
         if not mistakes:
             return resolved(config, path.absolute().parent)  # type: ignore[no-any-return]
@@ -266,11 +267,13 @@ def is_open_secret(key: str, text: str) -> bool:
     return bool(re.search(r"password\s*:\s*(?!!env|!file|null)|//[^/\s]*@", text))
 
 
-def _explain(error: ValidationError) -> list[str]:
-    return [_line(mistake) for mistake in error.errors(include_url=False, include_input=False)]
+def _explain(error: ValidationError, outside: Mapping[str, str]) -> list[str]:
+    """Return a line for each mistake; `outside` says who set keys that the file did not."""
+    found = error.errors(include_url=False, include_input=False)
+    return [_line(mistake, outside) for mistake in found]
 
 
-def _line(mistake: ErrorDetails) -> str:
+def _line(mistake: ErrorDetails, outside: Mapping[str, str]) -> str:
     loc = [_key(str(part)) for part in mistake["loc"]]
     # What people wrote stays, whatever it looks like: a camera's name, and a key that is not ours.
     theirs = {1} if loc[:1] == ["cameras"] else set()
@@ -278,6 +281,8 @@ def _line(mistake: ErrorDetails) -> str:
     # Pydantic puts `[key]` and the branches of a union into the path; people did not write them.
     path = [p for at, p in enumerate(loc) if at in theirs or not re.search(r"[\[-]", p)]
     where = ".".join(path) or "the file"
+    if where in outside:
+        where += f" (set by {outside[where]})"
     match mistake["type"]:
         case "extra_forbidden":
             near = difflib.get_close_matches(path[-1], _keys_beside(path), n=1)

@@ -31,6 +31,7 @@ PICTURES = Path("check-pictures")
     type=click.Path(path_type=Path, file_okay=False),
     default=PICTURES,
     show_default=True,
+    envvar="SECONDLOOK_PICTURES",
     help="Where to save one picture per camera, with its zones and masks drawn.",
 )
 def command(
@@ -66,10 +67,20 @@ def command(
     )
     if wish.own_broker and (config.mqtt.username or config.mqtt.tls):
         report.console.print(f"  {OWN_BROKER}", highlight=False, soft_wrap=True)
-    pictures.mkdir(parents=True, exist_ok=True)
+    _make(pictures)
     options.run(_check(wish, report, pictures))
     if report.mistakes:
         raise SystemExit(1)
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise click.BadParameter(
+            f"{folder} cannot be made ({error.strerror}); name a folder that you may write to",
+            param_hint="--pictures",
+        ) from None
 
 
 async def _check(wish: Wish, report: Report, pictures: Path) -> None:

@@ -13,8 +13,8 @@ from tests.compose.test_kills import say
 pytestmark = [pytest.mark.long, pytest.mark.integration, pytest.mark.timeout(4000)]
 MB = 1_000_000
 OURS = ("producers", "detector", "classifier", "page", "tools", "triton")
-MOST_MB = {"producers": 350, "detector": 320, "classifier": 320, "page": 325}
-MOST_MB |= {"tools": 375, "triton": 350}
+MOST_MB = {"producers": 310, "detector": 290, "classifier": 290, "page": 295}
+MOST_MB |= {"tools": 325, "triton": 320}
 """Above the base image, which is about 130 MB (python:3.11-slim-bookworm)."""
 CLIP = "/opt/secondlook/packages/producers/demo/demo.mp4"
 CONFIG = f"""\

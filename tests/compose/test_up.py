@@ -193,7 +193,7 @@ def test_engines_are_refused_in_a_sentence_where_there_is_no_gpu(up: Project) ->
 
 
 def test_check_finds_nothing_wrong(up: Project) -> None:
-    said = up.tool("check", "--pictures", "/tmp/pictures")  # noqa: S108 - of the container
+    said = up.tool("check")
     assert "wrong" not in said
     assert "detector model yolov5, version 1" in said
 

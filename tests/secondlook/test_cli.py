@@ -79,6 +79,20 @@ def test_a_wrong_configuration_is_one_sentence_and_status_78(name: str, tmp_path
     assert "Traceback" not in result.output
 
 
+def test_a_folder_for_pictures_that_cannot_be_made_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text("cameras: {yard: {source: 'synthetic:'}}\n")
+    monkeypatch.setenv("SECONDLOOK_PICTURES", str(path / "pictures"))
+
+    result = call("check", "--config", str(path))
+
+    assert result.exit_code == 2
+    assert "cannot be made (Not a directory); name a folder" in result.stderr
+    assert "Traceback" not in result.output
+
+
 def test_a_missing_configuration_says_where_to_begin(tmp_path: Path) -> None:
     result = call("up", "--config", str(tmp_path / "none.yaml"))
 

@@ -195,7 +195,16 @@ def test_an_empty_variable_sets_nothing(tmp_path: Path, monkeypatch: pytest.Monk
         ("SECONDLOOK__MQTT__", "x", "SECONDLOOK__MQTT__: write it as"),
         ("SECONDLOOK__MQTT__HOST", "{", "SECONDLOOK__MQTT__HOST: the value is not YAML"),
         ("SECONDLOOK__CAMERAS__YARD__FPS__X", "1", "FPS__X: fps has no keys below it"),
-        ("SECONDLOOK__MQTT__PORTT", "1", "mqtt.portt: there is no such key; did you mean port?"),
+        (
+            "SECONDLOOK__MQTT__PORTT",
+            "1",
+            "mqtt.portt (set by SECONDLOOK__MQTT__PORTT): there is no such key; did you mean port?",
+        ),
+        (
+            "SECONDLOOK__FRAMES__MAX_MB",
+            "lots",
+            "frames.max_mb (set by SECONDLOOK__FRAMES__MAX_MB): Input should be a valid integer",
+        ),
     ],
 )
 def test_a_variable_that_means_nothing_is_named(
