@@ -98,7 +98,7 @@ lint-deploy: $(VENV)/.dev ## what is to be said against the Dockerfile, scripts 
 
 wheels-arm64: $(VENV)/.dev ## prove that all libraries of the images have wheels for ARM64, by their hashes
 	@folder=$$(mktemp -d); trap 'rm -rf "$$folder"' EXIT; \
-	for set in requirements/tools.txt secondlook/local/triton-requirements.txt; do \
+	for set in requirements/tools.txt requirements/page.txt secondlook/local/triton-requirements.txt; do \
 	  $(BIN)/python -m pip download --quiet --disable-pip-version-check --no-deps --require-hashes \
 	    --only-binary=:all: --python-version 3.11 --implementation cp --abi cp311 --abi abi3 --abi none \
 	    $(foreach tag,2_17 2_26 2_27 2_28 2_31 2_34 2_35 2_36,--platform manylinux_$(tag)_aarch64 ) \
@@ -116,8 +116,8 @@ test-arm64: $(VENV)/.dev ## unit tests of the services on ARM64, emulated (an ho
 	  fpdf2 hypothesis pytest pytest-asyncio pytest-timeout selenium
 	docker run --rm --platform linux/arm64 --network none --tmpfs /tmp:exec \
 	  -v "$$PWD:/repo:ro" -v "$$PWD/$(ARM64):/packages:ro" -w /repo \
-	  -e PYTHONPATH=/packages -e PYTHONDONTWRITEBYTECODE=1 -e HYPOTHESIS_STORAGE_DIRECTORY=/tmp/found \
-	  $(ARM64_IMAGE) python -m pytest -q -p no:cacheprovider --timeout 900 \
+	  -e PYTHONPATH=/repo:/packages -e PYTHONDONTWRITEBYTECODE=1 -e HYPOTHESIS_STORAGE_DIRECTORY=/tmp/found \
+	  $(ARM64_IMAGE) python -m pytest -q -p no:cacheprovider --timeout 600 \
 	  -m "not integration and not long and not training" \
 	  $(foreach part,detector_svc classifier_svc producers secondlook,tests/$(part))
 

@@ -17,6 +17,8 @@ options=(
   --exit-timeout-secs=8
   --log-info=false
 )
+# Ours has no GPU to watch, and would say so as an error.
+[ "${PLATFORM:-python}" != python ] || options+=(--allow-gpu-metrics=false)
 [ -z "${TRITON_BACKENDS:-}" ] || options+=("--backend-directory=$TRITON_BACKENDS")
 read -ra more <<< "${TRITON_OPTIONS:-}"
 exec tritonserver "${options[@]}" "${more[@]}"
