@@ -1,5 +1,6 @@
 """Services that freeze on a real broker, whatever that broker thinks of silent clients."""
 
+import asyncio
 import contextlib
 import os
 import signal
@@ -17,6 +18,8 @@ from tests.integration.broker_fixtures import Broker
 from tests.integration.broker_fixtures import running as broker_running
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]
+
+PATIENCE_S = 50
 
 # A service with nothing to do. Its keepalive is so long that only the others can notice.
 IDLE = """
@@ -56,13 +59,19 @@ class Ear:
 
     def __init__(self, bus: Bus) -> None:
         self._heard = bus.subscribe(topics.STATUS)
+        self.all: list[tuple[str, str]] = []
 
     async def until(self, service: str, status: str) -> float:
         """Wait for a status; return the seconds it took."""
         began_s = time.monotonic()
-        async for delivery in self._heard:
-            if (delivery.levels["service"], delivery.message) == (service, status):
-                break
+        try:
+            async with asyncio.timeout(PATIENCE_S):
+                async for delivery in self._heard:
+                    self.all.append((delivery.levels["service"], delivery.message))
+                    if self.all[-1] == (service, status):
+                        break
+        except TimeoutError:
+            pytest.fail(f"{service} is not {status}; heard was {self.all}")
         return time.monotonic() - began_s
 
 
