@@ -6,15 +6,17 @@ import urllib.request
 
 import tritonclient.grpc as triton
 
+Counts = dict[tuple[str, str], float]
+"""Values of metrics by name, without `secondlook_`, and labels."""
 SAMPLE = re.compile(r"^secondlook_(\w+?)(?:\{(.*)\})? (\S+)$", re.MULTILINE)
 
 
-def metrics(text: str) -> dict[tuple[str, str], float]:
+def metrics(text: str) -> Counts:
     """Return the values of a service's metrics by name and labels."""
     return {(name, labels): float(value) for name, labels, value in SAMPLE.findall(text)}
 
 
-async def scraped(address: str) -> dict[tuple[str, str], float]:
+async def scraped(address: str) -> Counts:
     """Return what a service counts now."""
 
     def get() -> str:
@@ -22,6 +24,18 @@ async def scraped(address: str) -> dict[tuple[str, str], float]:
             return str(answer.read().decode())
 
     return metrics(await asyncio.to_thread(get))
+
+
+def means_ms(before: Counts, after: Counts) -> dict[str, float]:
+    """Return the mean of each histogram over the time between, in milliseconds, by its name."""
+    found = {}
+    for (name, labels), value in after.items():
+        count = value - before.get((name, labels), 0.0)
+        total = name.removesuffix("_count") + "_sum"
+        if name.endswith("_seconds_count") and count and (total, labels) in after:
+            spent = after[total, labels] - before.get((total, labels), 0.0)
+            found[f"{name.removesuffix('_seconds_count')} {labels}".strip()] = 1000 * spent / count
+    return found
 
 
 async def computed(url: str, model: str) -> tuple[int, float]:

@@ -25,7 +25,7 @@ import click
 import yaml
 from rich.console import Console
 
-from benchmarks.counted import computed, scraped
+from benchmarks.counted import Counts, computed, means_ms, scraped
 from benchmarks.machine import cpu_seconds, percentile, this_machine
 from secondlook import topics
 from secondlook.adapters.bus import Bus
@@ -165,14 +165,14 @@ async def _exists(path: Path) -> bool:
 class _Reading:
     at_s: float
     fed: Counter[str]
-    counted: dict[tuple[str, str], float]
+    counted: Counts
     cpu_s: dict[str, float]
     computed: tuple[int, float]
 
 
 async def _reading(running_: list[Stack], folder: Path) -> _Reading:
     fed: Counter[str] = Counter()
-    counted: dict[tuple[str, str], float] = {}
+    counted: Counts = {}
     for group, stack in enumerate(running_):
         fed.update(json.loads((folder / f"group{group}" / "said.json").read_text()))
         for service in ("detector", "classifier"):
@@ -227,7 +227,6 @@ def _difference(load_: Load, before: _Reading, after: _Reading) -> Flow:
     found.offered = after.fed["sent"] - before.fed["sent"]
     found.late = after.fed["late"] - before.fed["late"]
     found.cpu_s = {part: after.cpu_s[part] - before.cpu_s[part] for part in PARTS}
-    stages: dict[str, dict[str, float]] = {}
     for (name, labels), value in after.counted.items():
         gained = value - before.counted.get((name, labels), 0.0)
         said = dict(re.findall(r'(\w+)="([^"]*)"', labels))
@@ -239,11 +238,9 @@ def _difference(load_: Load, before: _Reading, after: _Reading) -> Flow:
         elif name == "detector_frames_dropped_total" and gained:
             cause = said["cause"]
             found.dropped[cause] = found.dropped.get(cause, 0.0) + gained
-        elif match := re.fullmatch(r"detector_(stage|inference)_seconds_(sum|count)", name):
-            stages.setdefault(said.get("stage", "infer"), {})[match[2]] = gained
-    found.stage_ms = {
-        name: 1000 * s["sum"] / s["count"] for name, s in stages.items() if s.get("count")
-    }
+    for name, ms in means_ms(before.counted, after.counted).items():
+        if match := re.fullmatch(r'detector_(?:stage stage="(\w+)"|inference)', name):
+            found.stage_ms[match[1] or "infer"] = ms
     calls, seconds = (b - a for a, b in zip(before.computed, after.computed, strict=True))
     if calls:
         found.stage_ms["compute"] = 1000 * seconds / calls

@@ -20,7 +20,7 @@ import yaml
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.counted import scraped
+from benchmarks.counted import Counts, means_ms, scraped
 from benchmarks.machine import cpu_seconds, percentile, this_machine
 from secondlook import topics
 from secondlook.adapters.bus import Bus
@@ -33,7 +33,6 @@ from secondlook.messages import Alert
 
 CLIP = Path(__file__).resolve().parents[1] / "producers" / "demo" / "demo.mp4"
 PARTS = ("producers", "broker", "triton", "detector", "classifier")
-Counts = dict[tuple[str, str], float]
 
 
 @dataclass
@@ -52,18 +51,6 @@ class Measured:
     def frames_per_s(self) -> float:
         """Frames that the detector took through its model, per second."""
         return self.frames / self.seconds if self.seconds else 0.0
-
-
-def means_ms(before: Counts, after: Counts) -> dict[str, float]:
-    """Return the mean of each histogram over the time between, in milliseconds, by its name."""
-    found = {}
-    for (name, labels), value in after.items():
-        count = value - before.get((name, labels), 0.0)
-        total = name.removesuffix("_count") + "_sum"
-        if name.endswith("_seconds_count") and count and (total, labels) in after:
-            spent = after[total, labels] - before.get((total, labels), 0.0)
-            found[f"{name.removesuffix('_seconds_count')} {labels}".strip()] = 1000 * spent / count
-    return found
 
 
 async def measure(stack: Stack, seconds: float) -> Measured:

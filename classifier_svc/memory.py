@@ -150,7 +150,7 @@ class Memory:
         """Forget all tracks and episodes; how far was seen stays."""
         for track in list(self.tracks.values()):
             self.drop_track(track)
-        for episode in self.in_order():
+        for episode in list(self.episodes.values()):
             self.drop_episode(episode)
 
     def count_from(self, now_ns: int, most_ns: int) -> None:

@@ -6,9 +6,8 @@ from typing import Generic, TypeVar
 
 K = TypeVar("K")
 V = TypeVar("V")
-
-
 MOST_IN_A_ROW = 2
+"""Preferred keys that overtake before the one that has waited longest has its turn."""
 
 
 class Mailbox(Generic[K, V]):

@@ -37,7 +37,10 @@ log = logging.getLogger(__name__)
 SERVICES = ("producers", "detector", "classifier")
 DEAD_LETTERS_PER_S = 20
 """A flood of rubbish must not become a flood of dead letters."""
-ASK_AGAIN, ASK_AGAIN_S = "more messages came than fit", 1.0
+ASK_AGAIN = "more messages came than fit"
+"""Why a connection is given up that works: see `Bus._ask_again`."""
+ASK_AGAIN_S = 1.0
+"""Between two looks whether there is room."""
 
 
 @dataclass(slots=True)
@@ -295,9 +298,11 @@ class Bus:
         loop = asyncio.get_running_loop()
 
         def look() -> None:
+            if not connection.alive:
+                return  # the next one is sent everything anyhow
             if any(len(reader) for reader in self._subscriptions if reader.manual_ack):
                 loop.call_later(ASK_AGAIN_S, look)
-            elif connection.alive:
+            else:
                 log.info("connecting anew: there is room for what the broker sent too soon")
                 connection.fail(ASK_AGAIN)
 

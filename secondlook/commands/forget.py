@@ -1,6 +1,7 @@
 """`secondlook forget`: delete alerts and their pictures, at the broker too."""
 
 import asyncio
+import contextlib
 import secrets
 import time
 from datetime import datetime
@@ -13,6 +14,7 @@ from secondlook import topics
 from secondlook.adapters.bus import Bus
 from secondlook.commands import options
 from secondlook.commands.options import Since
+from secondlook.commands.reaching import reach
 from secondlook.config import Mqtt
 from secondlook.errors import ConfigError, NotConnected
 from secondlook.messages import ForgetCommand, Forgotten
@@ -70,23 +72,15 @@ def command(
 async def _ask(mqtt: Mqtt, camera: str, asked: ForgetCommand) -> int:
     async with Bus(mqtt, service=f"forget-{time.time_ns():x}") as bus:
         answers = bus.subscribe(topics.CONFIG, camera=camera, key=KEY)
-        connected = asyncio.Event()
-
-        async def note() -> None:
-            connected.set()
-
-        bus.on_connect(note)
-        try:
+        await reach(bus, mqtt)
+        said = asked.model_dump(mode="json", exclude_none=True)
+        with contextlib.suppress(TimeoutError, ValidationError):
             async with asyncio.timeout(WAIT_S):
-                await connected.wait()
-                said = asked.model_dump(mode="json", exclude_none=True)
                 await bus.publish(topics.SET, said, camera=camera, key=KEY)
                 async for delivery in answers:
                     answer = Forgotten.model_validate(delivery.message)
                     if answer.request == asked.request:
                         return answer.forgotten
-        except (TimeoutError, ValidationError):
-            pass
     raise NotConnected(
         f"no answer from {mqtt.host}:{mqtt.port} within {WAIT_S:.0f} s; is the classifier running?"
     )

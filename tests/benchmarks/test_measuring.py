@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from benchmarks.counted import metrics
+from benchmarks.counted import means_ms, metrics
 from benchmarks.feeding import Camera, Pictures, pictures
 from benchmarks.machine import percentile, ratio
 from benchmarks.sequential import letterboxed, suppressed
@@ -90,3 +90,12 @@ def test_a_wide_frame_is_fitted_with_grey_above_and_below() -> None:
     assert (round(scale, 4), left, top) == (0.3333, 0, 140)
     assert pixels[:, 0, 0] == pytest.approx([114 / 255] * 3)
     assert pixels[:, 320, 320] == pytest.approx([0, 0, 1])  # blue is the last channel of RGB
+
+
+def test_a_mean_is_of_what_was_timed_between() -> None:
+    def counts(seconds: float, times: float) -> dict[tuple[str, str], float]:
+        return {("x_seconds_sum", "a"): seconds, ("x_seconds_count", "a"): times}
+
+    assert means_ms(counts(1.0, 10), counts(1.6, 12)) == {"x a": pytest.approx(300)}
+    assert means_ms({}, counts(0.5, 5)) == {"x a": pytest.approx(100)}
+    assert means_ms(counts(1.0, 10), counts(1.0, 10)) == {}
