@@ -10,7 +10,7 @@ from detector_svc.service import Service
 from detector_svc.spool import Spool
 from secondlook.adapters.bus import Bus
 from secondlook.adapters.frames import FrameReader
-from secondlook.adapters.ownership import owned
+from secondlook.adapters.owned import owned
 from secondlook.adapters.triton import Triton
 from secondlook.config import Config
 from secondlook.service import Context, launch, watch_triton

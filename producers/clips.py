@@ -1,4 +1,4 @@
-"""Sources that are files: a clip, a folder of pictures, and the scenes nobody recorded."""
+"""Sources that are files: a clip, and a folder of pictures."""
 
 import time
 from pathlib import Path
@@ -9,13 +9,11 @@ from numpy.typing import NDArray
 
 from producers.cameras import retrieve
 from producers.gate import Gate
-from producers.scenes import SyntheticScene
-from producers.sources import Clip, Damaged, Folder, SourceEnded, Synthetic, check_size
+from producers.sources import Clip, Damaged, Folder, SourceEnded, check_size
 from secondlook.errors import SourceError
 
 SECOND_NS = 1_000_000_000
 USUAL_FPS = 25.0
-SCENE_FPS = 10.0
 NEARLY_ALL = 0.95
 """The number of pictures that a clip announces is an estimate in some formats."""
 
@@ -179,42 +177,6 @@ class OpenedFolder:
         if not self._loop:
             raise SourceEnded(f"the folder ended: {self._good} pictures")
         self._tried = self._good = 0
-
-
-class DrawnScene:
-    """The synthetic camera as a `Source`."""
-
-    may_stand_still = True
-
-    def __init__(self, address: Synthetic) -> None:
-        self.fps: float | None = address.fps or SCENE_FPS
-        self.live = address.realtime
-        self._interval_ns = SECOND_NS / self.fps
-        self._seconds = address.seconds
-        self._playback = Playback(realtime=address.realtime)
-        try:
-            self._scene = SyntheticScene(
-                address.seed, address.width, address.height, self.fps, address.labels or None
-            )
-        except ValueError as error:
-            raise SourceError(f"synthetic: {error}") from error
-        self._index = -1
-
-    def grab(self) -> int:
-        """Wait until it is time for the next picture."""
-        self._index += 1
-        at_ns = round(self._index * self._interval_ns)
-        if self._seconds is not None and at_ns >= self._seconds * SECOND_NS:
-            raise SourceEnded(f"the scene ended: {self._index} pictures")
-        self._playback.wait_for(at_ns)
-        return at_ns
-
-    def picture(self) -> NDArray[np.uint8]:
-        """Draw it."""
-        return self._scene.frame(self._index)
-
-    def close(self) -> None:
-        """Nothing is open."""
 
 
 def read_picture(path: Path) -> NDArray[np.uint8]:

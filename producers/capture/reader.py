@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from producers.cameras import open_rtsp, open_webcam
 from producers.capture.handover import Handover, Picture, Tally
-from producers.clips import DrawnScene, OpenedClip, OpenedFolder
+from producers.clips import OpenedClip, OpenedFolder
 from producers.ffmpeg import OpenedCommand
 from producers.pacing import Pace
 from producers.reports import Complaint, Ended, Gone, Opened, Opening
@@ -55,6 +55,9 @@ def open_source(address: Address, fps: float, library_said: Callable[[], str]) -
         case Folder():
             return OpenedFolder(address, fps)
         case Synthetic():
+            # It loads what draws cards and rooms, megabytes that no camera needs.
+            from producers.drawn import DrawnScene  # noqa: PLC0415 - only where scenes are drawn
+
             return DrawnScene(address)
         case Command():
             return OpenedCommand(address)

@@ -5,17 +5,11 @@ the umask: a group is wider than anyone remembers, and services in containers sh
 Folders that exist are left as they are: they may be somebody's, or a volume with rules of its own.
 """
 
-import asyncio
-import contextlib
-import errno
 import fcntl
 import os
 import stat
 import time
-from collections.abc import AsyncIterator
 from pathlib import Path
-
-from secondlook.errors import ConfigError
 
 FOLDER_MODE, FILE_MODE = 0o700, 0o600
 GROUP_FOLDER_MODE, GROUP_FILE_MODE = 0o750, 0o640
@@ -85,37 +79,3 @@ def lock(path: Path, wait_s: float = WAIT_S) -> int:
             os.close(opened)
             raise
         return opened
-
-
-@contextlib.asynccontextmanager
-async def owned(folder: Path, key: str, what: str) -> AsyncIterator[None]:
-    """Make a folder and keep it for this process.
-
-    Args:
-        folder: The folder.
-        key: Of the configuration, that says where it is.
-        what: The kind of process that may be there already, for instance `detector`.
-
-    Raises:
-        ConfigError: Another process holds it, or it cannot be used.
-    """
-    try:
-        make_private(folder)
-        held = await asyncio.to_thread(lock, folder)
-    except BlockingIOError:
-        raise ConfigError(
-            f"{key}: {folder} is in use by another {what}; stop it, or give this one a folder of "
-            "its own"
-        ) from None
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO):
-            # Not even the folder can be made now: who works without it says so.
-            yield
-            return
-        raise ConfigError(
-            f"{key}: {folder}: {error.strerror}; give a folder that the {what} may write to"
-        ) from error
-    try:
-        yield
-    finally:
-        os.close(held)

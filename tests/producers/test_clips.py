@@ -8,7 +8,8 @@ import cv2
 import numpy as np
 import pytest
 
-from producers.clips import DrawnScene, OpenedClip, OpenedFolder, Playback, read_picture
+from producers.clips import OpenedClip, OpenedFolder, Playback, read_picture
+from producers.drawn import DrawnScene
 from producers.sources import Clip, Damaged, Folder, Source, SourceEnded, Synthetic
 from secondlook.errors import SourceError
 from tests.producers.clip_files import picture, write_clip

@@ -14,7 +14,8 @@ from secondlook import samples
 from secondlook.adapters import ownership
 from secondlook.adapters.database import Database
 from secondlook.adapters.frames import FrameWriter
-from secondlook.adapters.ownership import make_private, owned, private_file
+from secondlook.adapters.owned import owned
+from secondlook.adapters.ownership import make_private, private_file
 from secondlook.errors import ConfigError
 from secondlook.messages import Crop
 
