@@ -16,6 +16,8 @@ from secondlook.wall import Wall
 SECOND = 1_000_000_000
 PICTURES_KEPT_NS = 30 * SECOND
 """A judged crop may still be shown: an alert shows the best of several looks."""
+FRESH = 16
+"""Crops that are kept as they came, a few megabytes: mostly they are judged at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +57,7 @@ class Inbox:
         self._steady_s = steady_s
         self._wall = Wall()
         self._seen_numbers = itertools.count()
+        self._fresh: dict[str, Crop] = {}
 
     async def load(self) -> int:
         """Take up what waited when the last process ended; return how much that is.
@@ -110,7 +113,14 @@ class Inbox:
             entry = self._entry(each, seqs, now_ns)
             if entry is not None:
                 self.waiting.add(entry)
+                self._keep_fresh(each.message)
         self.filled.set()
+
+    def _keep_fresh(self, message: Crop | TrackEnded | Seen) -> None:
+        if isinstance(message, Crop):
+            self._fresh[message.id] = message
+            if len(self._fresh) > FRESH:
+                del self._fresh[next(iter(self._fresh))]
 
     def _is_too_old(self, message: Crop | TrackEnded | Seen, now_ns: int) -> bool:
         if not isinstance(message, Crop):
@@ -170,9 +180,12 @@ class Inbox:
         Raises:
             DatabaseError: They cannot be read now.
         """
-        keys = [entry.key for entry in entries]
+        fresh = {entry.key: self._fresh.pop(entry.key, None) for entry in entries}
+        found = {key: crop for key, crop in fresh.items() if crop is not None}
+        keys = [key for key, crop in fresh.items() if crop is None]
+        if not keys:
+            return found
         payloads = await self._database.read(lambda db: [picture_row(db, key) for key in keys])
-        found: dict[str, Crop] = {}
         for key, payload in zip(keys, payloads, strict=True):
             try:
                 if payload is not None:

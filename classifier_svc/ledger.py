@@ -123,8 +123,10 @@ class Ledger:
         pictures: dict[str, Pictures] = {}
         for effect in effects:
             if isinstance(effect, Changed) and effect.picture:
-                jpeg = await self._jpeg_of(effect.episode.shown.id)
-                drawn = await asyncio.to_thread(self._snapshots.draw, effect, jpeg)
+                shown, snapshots = effect.episode.shown, self._snapshots
+                frame = snapshots.frame(shown)
+                jpeg = await self._jpeg_of(shown.id) if snapshots.needs_crop(frame) else None
+                drawn = await asyncio.to_thread(snapshots.draw, effect, frame, jpeg)
                 pictures[effect.episode.snapshot_id] = drawn
         return pictures
 

@@ -131,20 +131,29 @@ class Outbox:
             if not rows:
                 return True
             delivered: list[Row] = []
-            aside: set[str | None] = set()
             try:
-                for row in rows:
-                    if row.alert_id is not None and row.alert_id in aside:
-                        continue
-                    if await self._deliver(row):
-                        delivered.append(row)
-                    else:
-                        aside.add(row.alert_id)
-                        await self._set_aside(row)
+                await self._publish(rows, delivered)
             finally:
                 # Also when the connection breaks: what was acknowledged need not go again.
                 if delivered:
                     await self._mark(delivered)
+
+    async def _publish(self, rows: Sequence[Row], delivered: list[Row]) -> None:
+        """Publish messages in their order; add to `delivered` what needs no further attempt."""
+        aside: set[str] = set()
+        for group in outbox_rows.together(rows):
+            going = [row for row in group if row.alert_id is None or row.alert_id not in aside]
+            # Each is handed over before it waits for the first time, so the order is kept.
+            taken = await asyncio.gather(*map(self._deliver, going), return_exceptions=True)
+            for row, outcome in zip(going, taken, strict=True):
+                if isinstance(outcome, BaseException):
+                    # What comes after it goes again too, for the order's sake.
+                    raise outcome
+                if outcome:
+                    delivered.append(row)
+                elif row.alert_id is not None:
+                    aside.add(row.alert_id)
+                    await self._set_aside(row)
 
     async def _set_aside(self, row: Row) -> None:
         now_ns = self._now_ns()

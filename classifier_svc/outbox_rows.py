@@ -1,7 +1,7 @@
 """The rows of the outbox in the database. Publishes nothing."""
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, TypeVar
 
@@ -12,6 +12,8 @@ from secondlook.topics import Topic
 
 M = TypeVar("M")
 BATCH = 100
+TOGETHER = 16
+"""Fewer than brokers take before they acknowledge one (mosquitto: 20)."""
 BY_PATTERN = {topic.pattern: topic for topic in topics.ALL}
 
 
@@ -107,6 +109,25 @@ def undelivered(db: Connection) -> tuple[list[Row], int, int | None, int]:
         "SELECT count(*), min(put_ns), count(refused_ns) FROM outbox WHERE delivered_ns IS NULL"
     ).fetchone()
     return [Row(*row) for row in rows], depth, oldest_ns, refused
+
+
+def together(rows: Iterable[Row]) -> Iterator[list[Row]]:
+    """Split messages into groups that may be under way at the same time.
+
+    An alert ends a group: its snapshot is said no later, and what follows from it no sooner. No
+    group holds two messages for one topic: one that is tried again would come last.
+    """
+    group: dict[tuple[str, str], Row] = {}
+    for row in rows:
+        if len(group) >= TOGETHER or (row.topic, row.levels) in group:
+            yield [*group.values()]
+            group.clear()
+        group[row.topic, row.levels] = row
+        if row.alert_id is not None:
+            yield [*group.values()]
+            group.clear()
+    if group:
+        yield [*group.values()]
 
 
 def set_aside(db: Connection, seq: int, now_ns: int) -> None:

@@ -46,15 +46,29 @@ class Snapshots:
         self._rule = rule
         self._zone = zone
 
-    def draw(self, change: Changed, crop: bytes | None) -> Pictures:
+    def frame(self, shown: Look) -> Image | None:
+        """Return the frame of a look while it is there, mapped: this costs next to nothing."""
+        try:
+            return self._frames.read(shown.frame)
+        except FrameExpired as error:
+            # Whatever is wrong with a picture must not keep its alert from being said.
+            log.debug("the snapshot is drawn from the crop: %s", error)
+            return None
+
+    def needs_crop(self, frame: Image | None) -> bool:
+        """Tell whether `draw` uses the crop too."""
+        return frame is None or self._rule.crop
+
+    def draw(self, change: Changed, frame: Image | None, crop: bytes | None) -> Pictures:
         """Return the pictures of an episode.
 
         Args:
             change: Its `shown` look is drawn.
-            crop: The JPEG of that look's crop, if it is still there.
+            frame: Of that look, if it is still there.
+            crop: The JPEG of that look's crop, if it is needed and still there.
         """
         shown, name = change.episode.shown, change.episode.snapshot_id
-        frame, cut_out = self._frame(shown), _cut_out(crop)
+        cut_out = _cut_out(crop)
         best = frame if frame is not None else cut_out
         source = "frame" if frame is not None else "none" if cut_out is None else "crop"
         self.counts[source] += 1
@@ -65,14 +79,6 @@ class Snapshots:
             crop=self._plain(cut_out, name) if self._rule.crop else None,
             clean=self._plain(best, name) if self._rule.clean else None,
         )
-
-    def _frame(self, shown: Look) -> Image | None:
-        try:
-            return self._frames.read(shown.frame)
-        except (FrameExpired, cv2.error) as error:
-            # Whatever is wrong with a picture must not keep its alert from being said.
-            log.debug("the snapshot is drawn from the crop: %s", error)
-            return None
 
     def _caption(self, change: Changed, note: str | None) -> Caption:
         episode, shown = change.episode, change.episode.shown

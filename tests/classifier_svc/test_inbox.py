@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from classifier_svc.inbox import Inbox, Received, mark_done, purge
+from classifier_svc.inbox import FRESH, Inbox, Received, mark_done, purge
 from classifier_svc.schema import MIGRATIONS
 from secondlook.adapters.database import Database
 from secondlook.errors import DatabaseError
@@ -160,7 +160,24 @@ async def test_a_stored_crop_that_cannot_be_read_is_missing(database: Database) 
     await database.write(
         lambda db: db.execute("UPDATE inbox SET payload = x'00' WHERE key = 'yard-1.0'")
     )
-    assert set(await inbox.crops(inbox.waiting.crops())) == {"yard-1.10"}
+    again = await reopened(database)
+    assert set(await again.crops(again.waiting.crops())) == {"yard-1.10"}
+
+
+async def test_only_the_crops_that_came_last_are_kept_in_memory_and_only_until_they_are_taken(
+    database: Database,
+) -> None:
+    inbox = Inbox(database, 300)
+    count = FRESH + 3
+    await inbox.put(received(*(crop(n) for n in range(count))), START)
+    entries = inbox.waiting.crops()
+    assert await inbox.crops(entries) == {entry.key: crop(n) for n, entry in enumerate(entries)}
+
+    await inbox.put(received(*(crop(n) for n in range(count, 2 * count))), START)
+    await database.write(lambda db: db.execute("UPDATE inbox SET payload = NULL"))
+    taken = await inbox.crops(inbox.waiting.crops())
+    assert list(taken) == [entry.key for entry in inbox.waiting.crops()[-FRESH:]]
+    assert await inbox.crops(inbox.waiting.crops()) == {}
 
 
 @pytest.mark.parametrize("jump_s", [3 * 3600, -3 * 3600, 400 * 86_400], ids=["on", "back", "year"])

@@ -1,22 +1,29 @@
 import asyncio
 import contextlib
+import itertools
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from classifier_svc.alerts import test_alerts
 from classifier_svc.outbox import Outbox
 from classifier_svc.outbox_rows import (
+    TOGETHER,
     Outgoing,
+    Row,
     outgoing,
     purge,
     put,
     stale_retained,
     stale_states,
+    together,
 )
 from classifier_svc.pictures import Pictures
 from classifier_svc.records import keep_pictures
@@ -39,6 +46,7 @@ class Broker:
         self.taken: list[tuple[str, bytes]] = []
         self.refuses: Callable[[str], bool] = lambda _path: False
         self.dies_after: int | None = None
+        self.before_acknowledging: Callable[[], Awaitable[object]] = partial(asyncio.sleep, 0)
 
     async def publish(self, topic: Topic[Any], message: Any, **levels: str) -> None:
         path = topic.path("home", **levels)
@@ -48,8 +56,8 @@ class Broker:
             raise NotConnected("away")
         if self.refuses(path):
             raise NotConnected("refused")
-        await asyncio.sleep(0)
         self.taken.append((path, topic.encode(message)))
+        await self.before_acknowledging()
 
     def paths(self) -> list[str]:
         return [path.removeprefix("home/") for path, _ in self.taken]
@@ -124,6 +132,51 @@ async def test_messages_go_out_in_the_order_they_were_put(database: Database) ->
         await until(lambda: outbox.depth == 0)
     assert broker.paths() == PATHS * 2
     assert Alert.decode(broker.taken[1][1]) == alert()
+
+
+async def test_a_snapshot_and_its_alert_do_not_wait_for_each_other(database: Database) -> None:
+    broker = Broker()
+    taken = asyncio.Event()
+    broker.before_acknowledging = taken.wait
+    await put_in(database, messages())
+    async with running(database, broker, Clock()) as outbox:
+        await until(lambda: len(broker.taken) == 2)
+        await asyncio.sleep(0.02)
+        assert broker.paths() == PATHS[:2], "what follows from an alert waits for it"
+        taken.set()
+        await until(lambda: outbox.depth == 0)
+    assert broker.paths() == PATHS
+
+
+async def test_of_two_messages_for_one_topic_the_later_one_comes_last_whatever_is_refused(
+    database: Database,
+) -> None:
+    broker = Broker()
+    refusals = iter([True])
+    broker.refuses = lambda _path: next(refusals, False)
+    states: list[topics.OnOff] = ["ON", "OFF"]
+    await put_in(
+        database, [outgoing(topics.STATE, each, camera="yard", label="big_gun") for each in states]
+    )
+    async with running(database, broker, Clock()) as outbox:
+        await until(lambda: outbox.counts["published"] == 2)
+    assert [payload for _, payload in broker.taken] == [b"ON", b"OFF"]
+
+
+@given(st.lists(st.tuples(st.integers(0, 4), st.sampled_from([None, "a", "b"])), max_size=60))
+def test_groups_keep_the_order_hold_one_alert_at_their_end_and_no_topic_twice(
+    drawn: list[tuple[int, str | None]],
+) -> None:
+    rows = [Row(n, f"t{topic}", "{}", b"", alert) for n, (topic, alert) in enumerate(drawn)]
+    groups = list(together(rows))
+    assert [row for group in groups for row in group] == rows
+    for group in groups:
+        assert 1 <= len(group) <= TOGETHER
+        assert len({row.topic for row in group}) == len(group)
+        assert all(row.alert_id is None for row in group[:-1])
+    for group, after in itertools.pairwise(groups):
+        full = len(group) == TOGETHER or group[-1].alert_id is not None
+        assert full or after[0].topic in {row.topic for row in group}, "no group is too small"
 
 
 async def test_what_was_not_acknowledged_goes_again_and_nothing_else(database: Database) -> None:

@@ -50,10 +50,11 @@ def test_a_snapshot_comes_from_the_frame_while_it_is_there(
     tmp_path: Path, change: Changed, frame: np.ndarray
 ) -> None:
     one = snapshots(tmp_path, max_kb=2000)
-    drawn = one.draw(change, crop())
+    drawn = one.draw(change, one.frame(change.episode.shown), crop())
     assert decoded(drawn.snapshot).shape[1] == 1280
     assert comment_of(drawn.snapshot) == change.episode.snapshot_id
     assert (drawn.crop, drawn.clean) == (None, None), "not asked for"
+    assert not one.needs_crop(frame)
     assert one.counts == {"frame": 1}
 
 
@@ -62,7 +63,7 @@ def test_no_picture_is_wider_or_larger_than_configured(
     tmp_path: Path, change: Changed, frame: np.ndarray, max_width: int, max_kb: int
 ) -> None:
     one = snapshots(tmp_path, max_width=max_width, max_kb=max_kb, crop=True, clean=True)
-    drawn = one.draw(change, crop(2500, 20))
+    drawn = one.draw(change, one.frame(change.episode.shown), crop(2500, 20))
     for data in (drawn.snapshot, drawn.crop, drawn.clean):
         assert data
         assert len(data) <= max_kb * 1000
@@ -73,7 +74,8 @@ def test_no_picture_is_wider_or_larger_than_configured(
 def test_clean_pictures_are_not_drawn_upon(tmp_path: Path, change: Changed) -> None:
     writer = FrameWriter(tmp_path, "yard", 100_000_000)
     writer.write(change.episode.shown.frame, np.full((1080, 1920, 3), 128, np.uint8))
-    drawn = snapshots(tmp_path, crop=True, clean=True).draw(change, crop(100, 80))
+    one = snapshots(tmp_path, crop=True, clean=True)
+    drawn = one.draw(change, one.frame(change.episode.shown), crop(100, 80))
     writer.close()
     assert decoded(drawn.clean or b"").shape == (720, 1280, 3)
     assert decoded(drawn.crop or b"").shape == (80, 100, 3)
@@ -85,7 +87,8 @@ def test_a_snapshot_of_an_expired_frame_comes_from_the_crop(
     tmp_path: Path, change: Changed
 ) -> None:
     one = snapshots(tmp_path, clean=True)
-    drawn = one.draw(change, crop(100, 80))
+    assert one.needs_crop(one.frame(change.episode.shown))
+    drawn = one.draw(change, one.frame(change.episode.shown), crop(100, 80))
     assert decoded(drawn.snapshot).shape[1] == 320
     assert decoded(drawn.clean or b"").shape == (80, 100, 3)
     assert one.counts == {"crop": 1}
@@ -96,7 +99,7 @@ def test_an_alert_without_any_picture_gets_a_note(
     tmp_path: Path, change: Changed, rubbish: bytes | None
 ) -> None:
     one = snapshots(tmp_path, crop=True, clean=True)
-    drawn = one.draw(change, rubbish)
+    drawn = one.draw(change, one.frame(change.episode.shown), rubbish)
     assert comment_of(drawn.snapshot) == change.episode.snapshot_id
     assert (drawn.crop, drawn.clean) == (b"", b""), "there is none, which is said"
     assert one.counts == {"none": 1}
