@@ -1,5 +1,6 @@
 """The examples of subscribers against a real classifier: each alert once, whatever is killed."""
 
+import ast
 import asyncio
 import contextlib
 import json
@@ -21,7 +22,8 @@ from tests.integration.classifier_rig import BLUE, RED, Rig, rigged
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
 EXAMPLES = Path(__file__).parents[2] / "examples"
-PYTHON = (sys.executable, str(EXAMPLES / "subscriber.py"))
+SUBSCRIBER = EXAMPLES / "subscriber.py"
+PYTHON = (sys.executable, str(SUBSCRIBER))
 SHELL = (str(EXAMPLES / "alerts.sh"),)
 MISSING = [name for name in ("mosquitto_sub", "mosquitto_pub", "jq") if not shutil.which(name)]
 needs_clients = pytest.mark.skipif(
@@ -32,9 +34,10 @@ needs_clients = pytest.mark.skipif(
 class Subscriber:
     """An example that runs, and what it has printed over all its lives."""
 
-    def __init__(self, command: tuple[str, ...], folder: Path) -> None:
+    def __init__(self, command: tuple[str, ...], folder: Path, **settings: str) -> None:
         self.command = command
         self.folder = folder
+        self.settings = settings
         self.lines: list[str] = []
         self.process: asyncio.subprocess.Process | None = None
         self._reading: asyncio.Task[None] | None = None
@@ -45,7 +48,7 @@ class Subscriber:
             cwd=self.folder,
             stdout=asyncio.subprocess.PIPE,
             start_new_session=True,
-            env={**os.environ, "NAME": "example"},
+            env={**os.environ, **self.settings},
         )
         self._reading = asyncio.create_task(self._read(self.process))
 
@@ -72,11 +75,8 @@ async def rig(verdicts_server: Server, tmp_path: Path) -> AsyncIterator[Rig]:
 
 
 @contextlib.asynccontextmanager
-async def listening(
-    rig: Rig, command: tuple[str, ...], *, address: bool = True
-) -> AsyncIterator[Subscriber]:
-    where = ("127.0.0.1", str(rig.broker.port)) if address else ()
-    one = Subscriber((*command, *where), rig.folder)
+async def listening(rig: Rig, command: tuple[str, ...]) -> AsyncIterator[Subscriber]:
+    one = Subscriber(command, rig.folder, MQTT_HOST="127.0.0.1", MQTT_PORT=str(rig.broker.port))
     try:
         await one.start()
         yield one
@@ -97,6 +97,17 @@ async def an_alert(rig: Rig, track: str, camera: str = "yard") -> str:
 def news(rig: Rig) -> set[str]:
     """The ids of all real alerts so far."""
     return {alert.id for alert in rig.alerts() if alert.event == "new" and not alert.test}
+
+
+def test_the_python_example_has_at_most_twenty_lines_of_code() -> None:
+    text = SUBSCRIBER.read_text()
+    told: set[int] = set()  # lines of docstrings
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Module | ast.FunctionDef) and ast.get_docstring(node):
+            told.update(range(node.body[0].lineno, (node.body[0].end_lineno or 0) + 1))
+    lines = dict(enumerate(map(str.strip, text.splitlines()), 1))
+    code = [line for at, line in lines.items() if at not in told and line and line[0] != "#"]
+    assert len(code) <= 20, code
 
 
 async def test_the_python_example_acts_once_on_each_message(rig: Rig) -> None:
@@ -139,6 +150,13 @@ async def test_the_python_example_survives_killed_brokers_classifiers_and_itself
         await rig.started()
         ids.append(await an_alert(rig, "30"))
         await rig.until(lambda: len(subscriber.lines) == 4, 60)
+
+        # Broker killed beside the subscriber, sessions forgotten: it connects and subscribes anew.
+        rig.broker.kill()
+        rig.broker.forget()
+        rig.broker.start()
+        ids.append(await an_alert(rig, "40"))
+        await rig.until(lambda: len(subscriber.lines) == 5, 60)
         await asyncio.sleep(2)
         assert [line.split()[-1] for line in subscriber.lines] == ids
 
@@ -146,7 +164,7 @@ async def test_the_python_example_survives_killed_brokers_classifiers_and_itself
 @needs_clients
 async def test_the_shell_example_prints_each_new_alert_once(rig: Rig) -> None:
     await rig.started()
-    async with listening(rig, SHELL) as subscriber:
+    async with listening(rig, (*SHELL, "127.0.0.1", str(rig.broker.port))) as subscriber:
         await asyncio.sleep(1)
         await an_alert(rig, "1")
         await rig.until(lambda: len(subscriber.lines) == 1)
@@ -206,7 +224,7 @@ async def test_the_node_red_flow_acts_once_on_each_new_alert(
     (home / "settings.js").write_text(settings)
     await rig.started()
     command = (str(node_red), "--userDir", str(home), "--settings", str(home / "settings.js"))
-    async with listening(rig, command, address=False) as subscriber:
+    async with listening(rig, command) as subscriber:
 
         def acted_on() -> list[str]:
             ids = (re.search(r"\((\w+-\w{26})\)", line) for line in subscriber.lines)
