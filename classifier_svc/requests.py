@@ -30,6 +30,7 @@ from secondlook.messages import (
 log = logging.getLogger(__name__)
 
 REPLAYS_AT_ONCE = 4
+REPLAYS_WAITING = 100
 REPLAY_LIMIT_S = 60.0
 TEST_EVERY_S = 0.5
 """Test alerts come no faster: each is stored, and told to everyone."""
@@ -60,7 +61,7 @@ class Requests:
     ) -> None:
         self._config = config
         self._bus = bus
-        self._replay_requests = bus.subscribe(topics.REPLAY, limit=100)
+        self._replay_requests = bus.subscribe(topics.REPLAY, limit=REPLAYS_WAITING)
         self._commands = bus.subscribe(topics.SET)
         self._database = database
         self._desk = desk
@@ -72,13 +73,13 @@ class Requests:
     async def hear_replay(self) -> None:
         """Answer `replay` for ever."""
         async with asyncio.TaskGroup() as group:
-            async for delivery in self._replay_requests:
-                if self._replays.locked():
-                    # It asks again when no `end` comes.
-                    self._metrics.replays.labels("busy").inc()
-                    continue
-                await self._replays.acquire()
-                group.create_task(self._replay(delivery.message))
+            while True:
+                # Consumers ask all at once when the classifier comes back: none is turned away,
+                # and one that asks the same again before its turn is answered once.
+                waiting = await self._replay_requests.batch(REPLAYS_WAITING)
+                for request in dict.fromkeys(each.message for each in waiting):
+                    await self._replays.acquire()
+                    group.create_task(self._replay(request))
 
     async def _replay(self, request: Replay) -> None:
         try:

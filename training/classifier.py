@@ -43,7 +43,7 @@ def keras_module(backend: str | None = None) -> Module:
         import keras  # noqa: PLC0415 - takes seconds, and needs the lines above
     except ImportError as error:
         raise click.ClickException(
-            f"{error}: install the tools for training (pip install 'secondlook[training]'), or set "
+            f"{error}: install TensorFlow ({sys.executable} -m pip install tensorflow), or set "
             "KERAS_BACKEND to torch or jax where that is installed"
         ) from error
     return keras

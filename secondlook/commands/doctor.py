@@ -141,7 +141,8 @@ def _broker() -> Iterator[Finding]:
     try:
         amqtt = importlib.metadata.version("amqtt")
     except importlib.metadata.PackageNotFoundError:
-        advice = "apt-get install mosquitto, or without root: pip install 'secondlook[embedded]'"
+        without_root = f"{sys.executable} -m pip install amqtt"
+        advice = f"apt-get install mosquitto, or without root: {without_root}"
         yield Finding("missing", "no broker: neither mosquitto nor amqtt", advice)
         return
     advice = (

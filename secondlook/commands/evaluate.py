@@ -3,6 +3,7 @@
 import asyncio
 import importlib.util
 import logging
+import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -210,7 +211,8 @@ def _check_what_is_asked(places: Sequence[Path], images: Path | None, photos: Pa
     missing = [name for name in NEEDED if importlib.util.find_spec(name) is None]
     if missing:
         raise InstallError(
-            f"the report needs {' and '.join(missing)}: pip install 'secondlook[evaluate]'"
+            f"the report needs {' and '.join(missing)}: "
+            f"{sys.executable} -m pip install {' '.join(missing)}"
         )
 
 

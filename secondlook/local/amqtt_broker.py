@@ -40,7 +40,7 @@ def main() -> None:
     except ImportError:
         sys.exit(
             "there is no broker: install mosquitto (apt-get install mosquitto), "
-            "or amqtt (pip install 'secondlook[embedded]')"
+            f"or amqtt ({sys.executable} -m pip install amqtt)"
         )
 
 

@@ -22,7 +22,8 @@ try:
     from secondlook.page.views import View
 except ModuleNotFoundError as error:
     # They are not in the services' set.
-    sys.stderr.write(f"page: {error.name} is not installed: pip install 'secondlook[page]'\n")
+    todo = f"{sys.executable} -m pip install starlette uvicorn"
+    sys.stderr.write(f"page: {error.name} is not installed: {todo}\n")
     sys.exit(EXIT_CONFIG)
 
 log = logging.getLogger(__name__)

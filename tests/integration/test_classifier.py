@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pytest
 from secondlook import topics
 from secondlook.jpeg import comment_of
 from secondlook.local.tritonserver import Server
+from secondlook.messages import Replay, ReplayEnd, moment_of
 from tests.integration.broker_fixtures import Broker
 from tests.integration.classifier_rig import BLUE, GREEN, GREY, RED, WHITE, Rig, rigged
 
@@ -163,6 +165,21 @@ async def test_replay_gives_the_alerts_again_in_order_and_an_end(rig: Rig) -> No
     await rig.until(lambda: len(rig.alerts()) == 5)
     assert await rig.replayed(60, "somebody") == rig.alerts()
     assert await rig.replayed(-60, "somebody-else") == []
+
+
+async def test_everyone_who_asks_for_a_replay_at_once_is_answered(rig: Rig) -> None:
+    await rig.show(RED, RED)
+    await rig.until(rig.alerts)
+    since = moment_of(time.time_ns() - 600_000_000_000)
+    for number in range(40):
+        rig.bus.send(topics.REPLAY, Replay(since=since, client=f"asker-{number}"))
+
+    def ended() -> set[str]:
+        replayed = [each for each in rig.heard if each[0] == topics.REPLAYED.pattern]
+        return {levels["client"] for _, levels, said in replayed if isinstance(said, ReplayEnd)}
+
+    await rig.until(lambda: len(ended()) == 40)
+    assert len(rig.said(topics.REPLAYED)) == 80, "an alert and an end for each"
 
 
 async def test_a_clean_end_says_offline(

@@ -1,6 +1,7 @@
 """What is asked for on the command line, and what is then played."""
 
 import json
+import sys
 from pathlib import Path
 
 import cv2
@@ -148,4 +149,4 @@ def test_a_missing_library_is_said_with_what_to_do(tmp_path, monkeypatch) -> Non
     result = CliRunner().invoke(main, ["evaluate", str(tmp_path)])
 
     assert result.exit_code == 1
-    assert "pip install 'secondlook[evaluate]'" in result.output
+    assert f"{sys.executable} -m pip install no_such_library_1" in result.output
