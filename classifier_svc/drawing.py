@@ -12,7 +12,7 @@ import numpy as np
 
 from classifier_svc.pictures import Image
 from secondlook.messages import Box
-from secondlook.shrinking import shrunk
+from secondlook.shrinking import shrunk, shrunk_size
 
 MIN_WIDTH = 320
 """A narrower picture is enlarged: less has no room for writing."""
@@ -48,32 +48,29 @@ def annotated(image: Image, box: Box | None, caption: Caption, max_width: int) -
         max_width: Of the result.
     """
     scale = min(1.0, max_width / image.shape[1])
+    width, height = shrunk_size(image, max_width)
     if image.shape[1] < MIN_WIDTH:
         scale = max(1.0, min(MIN_WIDTH / image.shape[1], MAX_HEIGHT / image.shape[0]))
-    drawn = _enlarged(image, scale) if scale > 1 else shrunk(image, max_width)
-    height, width = drawn.shape[:2]
-    drawn = _padded(drawn, right=max(0, MIN_WIDTH - width))  # it is very tall and narrow
-    text_px = max(LEAST_PX, drawn.shape[1] // LINES)
+        width, height = round(image.shape[1] * scale), round(image.shape[0] * scale)
+    across = max(MIN_WIDTH, width)  # more where it is very tall and narrow
+    text_px = max(LEAST_PX, across // LINES)
+    parts = caption.parts if box is not None else [caption.tag, *caption.parts]
+    lines = list(_lines(parts, text_px, across - 2 * text_px))
+    # One picture from the beginning: new memory costs more than what is drawn into it.
+    drawn = np.empty((height + text_px + len(lines) * 2 * text_px, across, 3), np.uint8)
+    drawn[:height, width:] = drawn[height:] = GREY
+    shown = drawn[:height, :width]
+    if scale > 1:
+        cv2.resize(image, (width, height), dst=shown, interpolation=cv2.INTER_CUBIC)
+    else:
+        shrunk(image, max_width, shown)
     if box is not None:
         corners = [round(side * scale) for side in (box.x1, box.y1, box.x2, box.y2)]
-        _mark(drawn[:height, :width], corners, caption.tag, text_px)
-    parts = caption.parts if box is not None else [caption.tag, *caption.parts]
-    lines = list(_lines(parts, text_px, drawn.shape[1] - 2 * text_px))
-    drawn = _padded(drawn, below=text_px + len(lines) * 2 * text_px)
+        _mark(shown, corners, caption.tag, text_px)
     for number, line in enumerate(lines):
         baseline = height + (2 * number + 2) * text_px
-        _write(drawn, line, (text_px, baseline), _size(line, text_px, drawn.shape[1] - text_px))
+        _write(drawn, line, (text_px, baseline), _size(line, text_px, across - text_px))
     return drawn
-
-
-def _enlarged(image: Image, scale: float) -> Image:
-    size = round(image.shape[1] * scale), round(image.shape[0] * scale)
-    return cv2.resize(image, size, interpolation=cv2.INTER_CUBIC).astype(np.uint8, copy=False)
-
-
-def _padded(image: Image, *, right: int = 0, below: int = 0) -> Image:
-    padded = cv2.copyMakeBorder(image, 0, below, 0, right, cv2.BORDER_CONSTANT, value=GREY)
-    return padded.astype(np.uint8, copy=False)
 
 
 def _mark(image: Image, corners: Sequence[int], tag: str, text_px: int) -> None:

@@ -135,6 +135,7 @@ class Service:
         """
         self._watch()
         self._context.health.expect("broker", "triton", "database")
+        await asyncio.to_thread(self._snapshots.warm_up)
         waiting = await self._inbox.load()
         await self._desk.restore()
         await self._feedback.restore()

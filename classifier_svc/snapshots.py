@@ -25,6 +25,7 @@ KB = 1000
 NOTE_SIZE = (360, 640)
 """Height and width of the picture of an alert that has no other."""
 NOTE_GREY = 96
+WARM_BOX = Box(x1=100, y1=100, x2=300, y2=300)
 NOTES = {"crop": "cut-out: the frame was gone", "none": "the picture was gone"}
 
 
@@ -45,6 +46,10 @@ class Snapshots:
         self._frames = frames
         self._rule = rule
         self._zone = zone
+
+    def warm_up(self) -> None:
+        """Draw one for nobody: the first of a process takes ten times as long as the next."""
+        self._drawn(np.zeros((720, 1280, 3), np.uint8), WARM_BOX, Caption("warm", ["up"]), "")
 
     def frame(self, shown: Look) -> Image | None:
         """Return the frame of a look while it is there, mapped: this costs next to nothing."""

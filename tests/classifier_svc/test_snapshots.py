@@ -58,6 +58,12 @@ def test_a_snapshot_comes_from_the_frame_while_it_is_there(
     assert one.counts == {"frame": 1}
 
 
+def test_warming_up_draws_but_counts_nothing(tmp_path: Path) -> None:
+    one = snapshots(tmp_path)
+    one.warm_up()
+    assert not one.counts
+
+
 @pytest.mark.parametrize(("max_width", "max_kb"), [(640, 50), (1280, 300), (1920, 300)])
 def test_no_picture_is_wider_or_larger_than_configured(
     tmp_path: Path, change: Changed, frame: np.ndarray, max_width: int, max_kb: int
