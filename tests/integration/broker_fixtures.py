@@ -1,6 +1,7 @@
 """A real mosquitto, and amqtt for what must work on it too. Loopback, free ports, no leftovers."""
 
 import contextlib
+import itertools
 import os
 import re
 import shutil
@@ -16,7 +17,12 @@ from pathlib import Path
 import pytest
 
 from secondlook.config import Mqtt
+from secondlook.local.probes import is_free
 
+PATIENCE_S = 60
+PORTS_EACH = 1000
+WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 10
+_numbers = itertools.count(os.getpid())
 MOSQUITTO = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin")
 
 
@@ -30,10 +36,17 @@ def mosquitto_version() -> tuple[int, ...]:
 
 
 def free_port() -> int:
-    """Return a loopback port that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Return a free loopback port that nobody takes before it is used, or between two uses.
+
+    No connection on its way out (the kernel gives those 32768 and up), not the product
+    (`probes.free_port` takes 20000 and up), and no other worker of this run; and none is given
+    twice in a row here, for a broker that was killed comes back on its own.
+    """
+    for number in itertools.islice(_numbers, PORTS_EACH):
+        port = 10_000 + WORKER * PORTS_EACH + number % PORTS_EACH
+        if is_free(port):
+            return port
+    raise OSError("no free port for a test")
 
 
 def answers(port: int) -> bool:
@@ -42,7 +55,7 @@ def answers(port: int) -> bool:
     return False
 
 
-def wait_until_answers(port: int, within_s: float = 20) -> None:
+def wait_until_answers(port: int, within_s: float = PATIENCE_S) -> None:
     deadline = time.monotonic() + within_s
     while not answers(port):
         if time.monotonic() > deadline:
@@ -69,6 +82,7 @@ class Broker:
             self._command(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
         wait_until_answers(self.port)
+        assert self._process.poll() is None, "what answers is another program"
 
     def _command(self) -> list[str]:
         if self.kind == "amqtt":
@@ -94,7 +108,7 @@ class Broker:
         if self._process is not None:
             self._process.send_signal(how)
             self._process.send_signal(signal.SIGCONT)
-            self._process.wait(10)
+            self._process.wait(PATIENCE_S)
             self._process = None
 
     def kill(self) -> None:
