@@ -20,6 +20,8 @@ from secondlook.config import Mqtt
 from secondlook.local.probes import is_free
 
 PATIENCE_S = 60
+KEEPALIVE_S = 60
+"""Of clients that must not be thrown out when they, or the broker, do not run for some seconds."""
 PORTS_EACH = 1000
 WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 10
 _numbers = itertools.count(os.getpid())
@@ -75,7 +77,7 @@ class Broker:
         self._process: subprocess.Popen[bytes] | None = None
 
     def mqtt(self) -> Mqtt:
-        return Mqtt(port=self.port)
+        return Mqtt(port=self.port, keepalive_s=KEEPALIVE_S)
 
     def start(self) -> None:
         self._process = subprocess.Popen(

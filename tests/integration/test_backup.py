@@ -92,7 +92,7 @@ async def test_a_backup_of_a_working_classifier_is_restored_into_one_that_goes_o
         assert saved == episodes(rig.database)
         await rig.started()
         await rig.until(lambda: rig.state("small_gun") == "ON")
-        replayed = await rig.replayed(600, "me")
+        replayed = await rig.replayed(600)
         assert {alert.id for alert in replayed if alert.event == "new"} >= saved
         assert rig.said(topics.BLIND, camera="yard"), "what lies between is told as blind"
         assert rig.end(signal.SIGTERM) == 0

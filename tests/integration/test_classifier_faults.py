@@ -6,6 +6,7 @@ import random
 import resource
 import signal
 from collections import Counter
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -50,7 +51,7 @@ async def test_killed_after_the_inbox_has_taken_a_crop_it_alerts_exactly_once(
         await rig.started()
         await rig.watch(7)
         await rig.until(lambda: rig.state("small_gun") == "OFF")
-        replayed = await rig.replayed(600, "me")
+        replayed = await rig.replayed(600)
         assert [(a.event, a.sequence) for a in replayed] == [("new", 0), ("end", 1)]
         await rig.until(lambda: set(keys(rig.alerts())) == set(keys(replayed)))
 
@@ -80,7 +81,7 @@ async def test_killed_again_and_again_every_track_alerts_once(
                 and rig.rows(WAITING) == [(0,)]
             )
         )
-        replayed = await rig.replayed(600, "me")
+        replayed = await rig.replayed(600)
         news = [alert for alert in replayed if alert.event == "new"]
         assert len(news) == 20
         assert max(keys(replayed).values()) == 1
@@ -109,7 +110,7 @@ async def test_a_broker_that_is_killed_in_between_costs_no_alert(
         await rig.until(lambda: rig.state("small_gun") == "ON")
         await rig.until(lambda: rig.said(topics.LAST) and rig.said(topics.SNAPSHOTS))
         await rig.until(lambda: rig.rows("SELECT count(*) FROM outbox") == [(2,)])
-        replayed = await rig.replayed(600, "me")
+        replayed = await rig.replayed(600)
         assert [alert.event for alert in replayed] == ["new", "new"]
         assert replayed[0] == first
         assert max(keys(replayed).values()) == 1
@@ -118,19 +119,20 @@ async def test_a_broker_that_is_killed_in_between_costs_no_alert(
 async def test_an_episode_outlives_a_broker_that_is_frozen_and_killed(
     broker: Broker, verdicts_server: Server, tmp_path: Path
 ) -> None:
-    async with rigged(broker, verdicts_server, tmp_path) as rig:
+    async with rigged(broker, verdicts_server, tmp_path, mqtt={"keepalive_s": 3}) as rig:
         await rig.live()
         await rig.show(RED, RED)
         await rig.until(rig.alerts)
         await rig.watch(3)
+        connected = partial(rig.context.registry.get_sample_value, "secondlook_bus_connected")
         broker.freeze()
         try:
-            await rig.until(lambda: not rig.bus.connected)
+            await rig.until(lambda: connected() == 0)
         finally:
             broker.kill()
         await asyncio.to_thread(broker.start)
         await rig.insist(lambda: rig.watch(3), lambda: [a.event for a in rig.alerts()][-1] == "end")
-        replayed = await rig.replayed(600, "me")
+        replayed = await rig.replayed(600)
         assert [(a.event, a.sequence) for a in replayed] == [("new", 0), ("end", 1)]
 
 

@@ -94,7 +94,7 @@ async def test_a_cameras_alerts_are_gone_everywhere_and_anothers_stay(rig: Rig) 
     await rig.until(lambda: rig.rows("SELECT count(*) FROM outbox WHERE delivered_ns IS NULL")[0])
     await asyncio.sleep(0.5)
     assert await kept(rig) == of("door")
-    assert {each.id for each in await rig.replayed(600, "me")} == {other}
+    assert {each.id for each in await rig.replayed(600)} == {other}
     assert rig.rows("SELECT alert_id FROM pictures") == [(other,)]
     stale = [said for said in rig.said(topics.SNAPSHOTS, camera="yard") if said][-1]
     await rig.die()
@@ -115,7 +115,7 @@ async def test_one_alert_is_deleted_by_its_id(rig: Rig) -> None:
     second = await an_episode(rig, "20")
 
     assert (await secondlook(rig, first))[0] == 0
-    assert {each.id for each in await rig.replayed(600, "me")} == {second}
+    assert {each.id for each in await rig.replayed(600)} == {second}
     assert await kept(rig) == of("yard")
     assert (await secondlook(rig, second))[1] == "Deleted: 1 alert of yard.\n"
     await asyncio.sleep(0.5)
@@ -147,7 +147,7 @@ async def test_a_request_that_means_nothing_deletes_nothing(rig: Rig) -> None:
     for asked in (*rubbish, {"id": "door-" + "0" * 26}):
         await rig.command("forget", asked)
     await rig.until(lambda: rig.log.read_text().count("set/yard/forget is refused") == 7)
-    assert {each.id for each in await rig.replayed(600, "me")} == {alert}
+    assert {each.id for each in await rig.replayed(600)} == {alert}
     assert (await secondlook(rig, "--camera", "yard", "--before", "1h"))[1].startswith("Deleted: 0")
 
 
