@@ -4,6 +4,7 @@ import asyncio
 import signal
 import time
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -122,8 +123,8 @@ async def test_rubbish_is_counted_and_the_next_crop_is_judged(rig: Rig) -> None:
     await rig.show(RED, RED, track="2")
     await rig.until(rig.alerts)
     await rig.until(lambda: len(rig.said(topics.DEAD_LETTERS)) >= 2 and rig.verdicts())
-    reasons = " ".join(letter.reason for letter in rig.said(topics.DEAD_LETTERS))
-    assert "not a JPEG" in reasons
+    letters = partial(rig.said, topics.DEAD_LETTERS)
+    await rig.until(lambda: any("not a JPEG" in letter.reason for letter in letters()))
     assert {verdict.track for verdict in rig.verdicts()} == {"yard-2"}
 
 
@@ -149,6 +150,7 @@ async def test_commands_that_are_not_for_us_are_refused(rig: Rig) -> None:
     await rig.until(lambda: "no such camera" in rig.log.read_text())
     # A live message is obeyed although it is to be kept; the kept copy never is.
     await rig.until(lambda: len(rig.alerts()) == 2)
+    await rig.delivered()
     await rig.die()
     await rig.live()
     await rig.until(lambda: "must not be obeyed again" in rig.log.read_text())

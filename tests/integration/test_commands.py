@@ -158,6 +158,7 @@ async def test_a_retained_command_is_refused_at_the_next_start(rig: Rig) -> None
     await rig.until(lambda: value(rig, "armed") is False)
     await rig.command("armed", value=True)
     await rig.until(lambda: value(rig, "armed") is True)
+    await rig.delivered()
     await rig.die()
     await rig.live()
     await rig.until(lambda: commands(rig, "armed", "refused") == 1)
