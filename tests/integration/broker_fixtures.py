@@ -1,5 +1,6 @@
 """A real mosquitto, and amqtt for what must work on it too. Loopback, free ports, no leftovers."""
 
+import asyncio
 import contextlib
 import itertools
 import os
@@ -11,11 +12,12 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 
+from secondlook.adapters.bus import Bus
 from secondlook.config import Mqtt
 from secondlook.local.probes import is_free
 
@@ -130,6 +132,21 @@ class Broker:
     def thaw(self) -> None:
         if self._process is not None:
             self._process.send_signal(signal.SIGCONT)
+
+
+@contextlib.asynccontextmanager
+async def opened(bus: Bus) -> AsyncIterator[Bus]:
+    """Run a bus; whatever it has subscribed to is heard from the beginning of the block on."""
+    greeted = asyncio.Event()
+
+    async def note() -> None:
+        greeted.set()
+
+    bus.on_connect(note)
+    async with bus:
+        async with asyncio.timeout(PATIENCE_S):
+            await greeted.wait()
+        yield bus
 
 
 @contextlib.contextmanager

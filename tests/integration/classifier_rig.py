@@ -43,7 +43,7 @@ from secondlook.messages import (
     moment_of,
 )
 from secondlook.service import Context, Health
-from tests.integration.broker_fixtures import KEEPALIVE_S, Broker
+from tests.integration.broker_fixtures import KEEPALIVE_S, Broker, opened
 from tests.integration.triton_fixtures import MODELS, write_config
 
 LABELS = "small_gun,big_gun,phone,umbrella,empty"
@@ -121,7 +121,7 @@ class Rig:
         config = {
             "cameras": {"yard": {"source": "synthetic:"}, "door": {"source": "synthetic:"}},
             "mqtt": {"port": broker.port, "keepalive_s": KEEPALIVE_S},
-            "triton": {"url": server.url},
+            "triton": {"url": server.url, "deadline_s": PATIENCE_S},
             "frames": {"directory": str(folder / "frames")},
             "metrics": {"classifier": None},
         }
@@ -351,9 +351,8 @@ async def rigged(
             rig.heard.append((topic.pattern, dict(delivery.levels), delivery.message))
 
     subscriptions = {topic.pattern: bus.subscribe(topic, limit=10_000) for topic in HEARD}
-    async with bus:
+    async with opened(bus):
         listeners = [asyncio.create_task(listen(topic)) for topic in HEARD]
-        await rig.until(lambda: bus.connected)
         try:
             yield rig
         finally:

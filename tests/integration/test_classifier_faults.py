@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import itertools
 import random
 import resource
 import signal
@@ -154,9 +155,12 @@ async def test_a_model_that_goes_away_holds_crops_and_says_so(
         assert alert.late
         assert (alert.status, alert.label) == ("confirmed", "small_gun")
         await rig.until(lambda: kinds_of_events(rig).count("model_up") == 2)
-        await rig.show(RED, RED, track="30")
-        await rig.until(lambda: len(rig.alerts()) == 2)
-        assert not rig.alerts()[-1].late
+        # Again and again: on a machine that stands still for five seconds an alert is late.
+        tracks = itertools.count(30)
+        await rig.insist(
+            lambda: rig.show(RED, RED, track=str(next(tracks))),
+            lambda: not rig.alerts()[-1].late,
+        )
 
 
 async def test_a_model_too_slow_for_a_whole_batch_is_given_fewer_and_everything_is_judged(
