@@ -5,6 +5,7 @@ import contextlib
 import shutil
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,14 +21,15 @@ from secondlook.config import Config
 from secondlook.local.tritonserver import Server, TritonHome
 from secondlook.messages import Crop, CropMessage, FrameRef, Seen, TrackEnded
 from secondlook.service import Context, Health
-from tests.integration.broker_fixtures import Broker
+from tests.integration.broker_fixtures import KEEPALIVE_S, PATIENCE_S, Broker, opened
 from tests.integration.triton_fixtures import MODELS, write_config
 
 WIDTH, HEIGHT = 320, 240
 SIDE = 160
 """Of the model's input."""
 RED, GREEN, BLUE = (0, 0, 255), (0, 255, 0), (255, 0, 0)
-PATIENCE_S = 20
+STEP_NS = 100_000_000
+"""Of media time between two frames, however long the machine stands still between them."""
 
 Image = NDArray[np.uint8]
 
@@ -80,7 +82,10 @@ class Camera:
     def __init__(self, bus: Bus, directory: Path, name: str) -> None:
         self.name = name
         self.run = "run1"
+        self.done: Callable[[], float] = lambda: 0.0
+        """How many of its frames the detector is done with."""
         self._bus = bus
+        self._media_ns = time.monotonic_ns()
         self._writer = FrameWriter(directory, name, 50_000_000)
         self._sequence = 0
 
@@ -88,13 +93,14 @@ class Camera:
         captured_ns = changes.pop("captured_ns", time.time_ns())
         height, width = (HEIGHT, WIDTH) if image is None else image.shape[:2]
         self._sequence += 1
+        self._media_ns += STEP_NS
         known = {
             "id": f"{self.name}-{captured_ns}",
             "camera": self.name,
             "run": self.run,
             "sequence": self._sequence,
             "captured_ns": captured_ns,
-            "media_ns": time.monotonic_ns(),
+            "media_ns": self._media_ns,
             "width": width,
             "height": height,
         }
@@ -111,11 +117,21 @@ class Camera:
         await self.announce(ref)
         return ref
 
-    async def film(self, image: Image, frames: int, fps: float = 10) -> list[FrameRef]:
+    async def film(self, image: Image, frames: int, *, patient: bool = True) -> list[FrameRef]:
+        """Show frames, the next one once the detector is done with the last: the newest wins.
+
+        Args:
+            image: What is to be seen.
+            frames: How many.
+            patient: False: do not wait for a detector that cannot be done with any.
+        """
         refs = []
         for _ in range(frames):
+            done = self.done()
             refs.append(await self.show(image))
-            await asyncio.sleep(1 / fps)
+            await asyncio.sleep(STEP_NS / 1e9)
+            if patient:
+                await until(lambda done=done: self.done() > done)  # type: ignore[misc]
         return refs
 
     def say(self, status: topics.OnlineOffline) -> None:
@@ -137,6 +153,11 @@ class Rig:
         self.registry = CollectorRegistry()
         self.health = Health()
         self.detector: asyncio.Task[None] | None = None
+        self._lives = 0
+        self._crops = bus.subscribe(topics.CROPS)
+        self._statuses = bus.subscribe(topics.STATUS)
+        for name, camera in cameras.items():
+            camera.done = partial(self.done, name)
 
     @property
     def yard(self) -> Camera:
@@ -144,6 +165,7 @@ class Rig:
 
     def start(self) -> None:
         """Start a detector; a second time it is a new one."""
+        self._lives = self.statuses.count(("detector", "online"))
         self.registry, self.health = CollectorRegistry(), Health()
         context = Context("detector", self.registry, self.health)
         self.detector = asyncio.create_task(serve(self.config, context))
@@ -163,7 +185,14 @@ class Rig:
             self.detector = None
 
     async def ready(self) -> None:
+        """Wait until it can do its work, has greeted the broker and hears frames."""
         await until(self.is_ready)
+        await until(lambda: self.statuses.count(("detector", "online")) > self._lives)
+        strangers, camera = self.strangers(), next(iter(self.cameras.values()))
+        while self.strangers() == strangers:
+            stranger = camera.ref(camera="nobody", id="nobody-1", captured_ns=1)
+            assert self.bus.send(topics.FRAMES, stranger, camera="nobody")
+            await asyncio.sleep(0.1)
 
     def is_ready(self) -> bool:
         if self.detector is not None and self.detector.done():
@@ -189,6 +218,17 @@ class Rig:
     def dropped(self, cause: str, camera: str = "yard") -> float:
         return self.counted("frames_dropped_total", camera=camera, cause=cause)
 
+    def strangers(self) -> float:
+        """How many frames came of cameras that are not configured."""
+        return self.dropped("unknown_camera", "")
+
+    def done(self, camera: str) -> float:
+        """How many frames of a camera were looked at or dropped."""
+        names = ("secondlook_detector_frames_total", "secondlook_detector_frames_dropped_total")
+        samples = [sample for family in self.registry.collect() for sample in family.samples]
+        mine = [each for each in samples if each.name in names and each.labels["camera"] == camera]
+        return sum(sample.value for sample in mine)
+
     def frames(self, camera: str = "yard") -> float:
         return self.counted("frames_total", camera=camera)
 
@@ -199,26 +239,26 @@ class Rig:
             group.create_task(self._hear_statuses())
 
     async def _hear_crops(self) -> None:
-        async for delivery in self.bus.subscribe(topics.CROPS):
+        async for delivery in self._crops:
             self.heard.append(delivery.message)
 
     async def _hear_statuses(self) -> None:
-        async for delivery in self.bus.subscribe(topics.STATUS):
+        async for delivery in self._statuses:
             self.statuses.append((delivery.levels["service"], delivery.message))
 
 
 def configured(broker: Broker, url: str, folder: Path, **detector: Any) -> Config:
     cameras = detector.pop("cameras", {"yard": {}, "gate": {}})
-    deadline_s = detector.pop("deadline_s", 2.0)
+    deadline_s = detector.pop("deadline_s", PATIENCE_S)
     return Config.model_validate(
         {
-            "mqtt": {"port": broker.port, "keepalive_s": 1},
+            "mqtt": {"port": broker.port, "keepalive_s": KEEPALIVE_S},
             "triton": {"url": url, "deadline_s": deadline_s},
             "frames": {"directory": folder / "frames"},
             "cameras": {name: {"source": "synthetic:", **own} for name, own in cameras.items()},
             "detector": {
                 "model": "colours",
-                "max_age_ms": 5000,
+                "max_age_ms": 60_000,
                 "spool": {"directory": folder / "spool"},
                 **detector,
             },
@@ -232,11 +272,11 @@ async def rigged(
 ) -> AsyncIterator[Rig]:
     """Run a detector with everyone around it."""
     config = configured(broker, url, folder, **detector)
-    async with Bus(config.mqtt, service="a-test") as bus:
-        cameras = {name: Camera(bus, folder / "frames", name) for name in config.cameras}
-        rig = Rig(bus, config, cameras)
+    bus = Bus(config.mqtt, service="a-test")
+    cameras = {name: Camera(bus, folder / "frames", name) for name in config.cameras}
+    rig = Rig(bus, config, cameras)
+    async with opened(bus):
         listening = asyncio.create_task(rig.listen())
-        await until(lambda: bus.connected)
         try:
             if start:
                 rig.start()

@@ -41,7 +41,7 @@ def first_of(error: BaseException) -> BaseException:
 
 
 async def test_rubbish_references_are_dropped_and_counted(broker, colours, tmp_path):
-    async with rigged(broker, colours.url, tmp_path, max_age_ms=1000) as rig:
+    async with rigged(broker, colours.url, tmp_path, max_age_ms=30_000) as rig:
         yard = rig.yard
         await yard.announce(yard.ref())  # nothing is stored under it
         await until(lambda: rig.dropped("expired") == 1)
@@ -54,11 +54,12 @@ async def test_rubbish_references_are_dropped_and_counted(broker, colours, tmp_p
         await until(lambda: rig.dropped("expired") == 3)
         await yard.announce(stored)  # once more
         await until(lambda: rig.dropped("not_newer") == 1)
-        await yard.show(EMPTY, captured_ns=time.time_ns() - 2_000_000_000)
+        await yard.show(EMPTY, captured_ns=time.time_ns() - 60_000_000_000)
         await until(lambda: rig.dropped("too_old") == 1)
+        strangers = rig.strangers()
         stranger = yard.ref(camera="nobody", id="nobody-1", captured_ns=1)
         rig.bus.send(topics.FRAMES, stranger, camera="nobody")
-        await until(lambda: rig.dropped("unknown_camera", "") == 1)
+        await until(lambda: rig.strangers() == strangers + 1)
         zero = stored.model_dump_json().replace(f'"width":{stored.width}', '"width":0').encode()
         rig.bus.send(topics.FRAMES, zero, camera="yard")  # type: ignore[misc]  # rubbish has no type
         await yard.film(CARD, 3)
@@ -67,7 +68,7 @@ async def test_rubbish_references_are_dropped_and_counted(broker, colours, tmp_p
         assert rig.health.ready()[0]
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(300)
 async def test_a_model_too_slow_for_a_whole_batch_is_given_fewer_frames(broker, colours, tmp_path):
     cameras: dict[str, dict[str, object]] = {f"cam{number}": {} for number in range(8)}
     slow = scene((BLUE, 0, 0, 40, 40))  # takes a second: a batch of eight is never answered
@@ -87,7 +88,7 @@ async def test_a_model_too_slow_for_a_whole_batch_is_given_fewer_frames(broker, 
 
         filming = asyncio.create_task(film())
         try:
-            await until(lambda: all(rig.frames(name) >= 2 for name in cameras), 90)
+            await until(lambda: all(rig.frames(name) >= 2 for name in cameras), 180)
         finally:
             filming.cancel()
         assert sum(rig.dropped("timeout", name) for name in cameras)
@@ -98,9 +99,7 @@ async def test_with_too_much_to_do_an_open_episode_comes_first_and_nobody_last(
 ):
     cameras: dict[str, dict[str, object]] = {name: {} for name in ("yard", "gate", "hall")}
     slow = scene((BLUE, 0, 0, 40, 40))  # takes a second
-    async with rigged(
-        *(broker, colours.url, tmp_path), cameras=cameras, in_flight=1, deadline_s=3.0
-    ) as rig:
+    async with rigged(*(broker, colours.url, tmp_path), cameras=cameras, in_flight=1) as rig:
         assert rig.bus.send(topics.STATE, "ON", camera="gate", label="red")
 
         async def film() -> None:
@@ -120,12 +119,12 @@ async def test_with_too_much_to_do_an_open_episode_comes_first_and_nobody_last(
 
 
 async def test_a_model_that_is_too_slow_costs_the_frame_and_no_more(broker, colours, tmp_path):
-    async with rigged(broker, colours.url, tmp_path, deadline_s=0.5) as rig:
-        await rig.yard.show(scene((BLUE, 0, 0, 100, 100)))
-        await until(lambda: rig.dropped("timeout") == 1)
+    async with rigged(broker, colours.url, tmp_path, deadline_s=0.9) as rig:
+        await rig.yard.show(scene((BLUE, 0, 0, 100, 100)))  # takes a second
+        await until(lambda: rig.dropped("timeout") >= 1)
         await asyncio.sleep(1)
-        await rig.yard.film(CARD, 3)
-        await until(lambda: len(rig.crops()) == 3)
+        while len(rig.crops()) < 3:  # a busy machine may be too slow for another one
+            await rig.yard.film(CARD, 1)
 
     assert ("triton", "offline") not in rig.statuses[rig.statuses.index(("triton", "online")) :]
 
@@ -169,7 +168,7 @@ async def test_it_waits_for_a_triton_that_is_not_up_yet(broker, triton_home, tmp
             await until(lambda: ("triton", "offline") in rig.statuses)
             assert not rig.health.ready()[0]
             assert f"waiting for {server.url}" in rig.health.ready()[1]
-            await rig.yard.film(CARD, 3)
+            await rig.yard.film(CARD, 3, patient=False)
             await asyncio.to_thread(server.start)
             await rig.ready()
             await rig.yard.film(CARD, 3)
@@ -187,18 +186,15 @@ async def test_a_broker_that_dies_and_returns_gets_everything_in_order(broker, c
         rig.heard.clear()
         broker.start()
         await until(lambda: rig.is_ready() and rig.bus.connected)
-        await rig.yard.film(CARD, 5)
-        await until(lambda: rig.crops() and rig.crops()[-1].id not in before)
+        while {crop.id for crop in rig.crops()} <= set(before):  # until it hears frames again
+            await rig.yard.film(CARD, 1, patient=False)
+        await rig.yard.film(CARD, 1)
+        total = int(rig.counted("spool_messages"))
+        ids = [f"{before[0].rpartition('.')[0]}.{number}" for number in range(total)]
+        assert set(ids) > set(before)
         # A subscriber that connects after the detector has missed what was sent meanwhile.
         async with Bus(rig.config.mqtt, service="classifier"):
-            await until(lambda: [crop.id for crop in rig.crops()].count(before[0]) >= 1)
-            total = int(rig.counted("spool_messages"))
-            await until(lambda: len({crop.id for crop in rig.crops()}) == total)
-
-    once = list(dict.fromkeys(crop.id for crop in rig.crops()))
-    assert set(once) >= set(before)
-    last_round = [crop.id for crop in rig.crops()][-total:]
-    assert last_round == sorted(last_round, key=lambda name: int(name.rpartition(".")[2]))
+            await until(lambda: [crop.id for crop in rig.crops()][-total:] == ids)
 
 
 async def test_a_classifier_that_comes_back_gets_everything_again(broker, colours, tmp_path):
@@ -219,15 +215,15 @@ async def test_a_new_detector_sends_what_the_last_one_kept(broker, colours, tmp_
         await until(lambda: len(rig.crops()) == 3)
         first = [crop.id for crop in rig.crops()]
         await rig.stop()
-        await until(rig.ended)
         rig.start()
         await rig.ready()
-        await until(lambda: len(rig.crops()) == 6)
+        await until(lambda: len(rig.crops()) >= 6)
+        # Its goodbye too: a broker that did not take it in time is told by the new one.
+        await until(rig.ended)
         await rig.yard.film(CARD, 3)
-        await until(lambda: len(rig.crops()) == 9)
+        await until(lambda: len({crop.id for crop in rig.crops()}) == 6)
 
     assert [crop.id for crop in rig.crops()][3:6] == first
-    assert len({crop.id for crop in rig.crops()}) == 6
     assert rig.ended()[0].looks == 3
 
 
