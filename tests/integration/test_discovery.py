@@ -19,10 +19,9 @@ from secondlook.access import acl
 from secondlook.adapters.bus import Bus
 from secondlook.adapters.database import Database
 from secondlook.config import Config
-from tests.integration.broker_fixtures import Broker
+from tests.integration.broker_fixtures import PATIENCE_S, Broker, opened
 
 pytestmark = pytest.mark.integration
-PATIENCE_S = 20
 PREFIX = "homeassistant"
 
 
@@ -66,10 +65,10 @@ class HomeAssistantStandIn:
 @contextlib.asynccontextmanager
 async def home_assistant(broker: Broker, prefix: str = PREFIX) -> AsyncIterator[Any]:
     # Two clients of one name would throw each other out.
-    async with Bus(broker.mqtt(), service=f"at-{prefix.replace('/', '-')}") as bus:
-        stand_in = HomeAssistantStandIn(bus, prefix)
+    bus = Bus(broker.mqtt(), service=f"at-{prefix.replace('/', '-')}")
+    stand_in = HomeAssistantStandIn(bus, prefix)
+    async with opened(bus):
         listening = asyncio.create_task(stand_in.listen())
-        await stand_in.until(lambda: bus.connected)
         yield stand_in
         listening.cancel()
 
@@ -161,8 +160,12 @@ async def test_a_home_assistant_that_was_away_hears_of_the_camera_and_of_its_end
     one = {"yard": {"source": "synthetic:"}}
     async with announcing(broker, tmp_path), home_assistant(broker) as listener:
         await listener.until(lambda: len(listener.heard) == 3)
-    async with announcing(broker, tmp_path, cameras=one):
-        await asyncio.sleep(0.5)
+    async with contextlib.AsyncExitStack() as stack:
+        async with home_assistant(broker) as early:
+            await early.until(lambda: len(early.heard) == 3)
+            await stack.enter_async_context(announcing(broker, tmp_path, cameras=one))
+            # What is not heard by then comes in between what a birth brings.
+            await early.until(lambda: early.payloads("secondlook-door")[-1] == b"")
         async with home_assistant(broker) as listener:
             await listener.is_born()
             await listener.until(lambda: len(listener.payloads("secondlook-door")) == 2)
@@ -202,9 +205,10 @@ async def test_switched_off_everything_disappears(broker: Broker, tmp_path: Path
     async with announcing(broker, tmp_path), home_assistant(broker) as listener:
         await listener.until(lambda: len(listener.heard) == 3)
     off = {"enabled": False}
-    async with announcing(broker, tmp_path, homeassistant=off), home_assistant(broker) as listener:
-        await listener.until(lambda: not listener.heard or listener.heard[-1][1] == b"")
-        await asyncio.sleep(0.3)
+    async with home_assistant(broker) as listener:
+        await listener.until(lambda: len(listener.heard) == 3)
+        async with announcing(broker, tmp_path, homeassistant=off):
+            await listener.until(lambda: [p for _, p, _ in listener.heard[3:]] == [b""] * 3)
 
     async with home_assistant(broker) as late:
         await asyncio.sleep(0.3)
