@@ -14,7 +14,12 @@ from click.testing import CliRunner
 from paho.mqtt.enums import CallbackAPIVersion
 
 from secondlook.cli import main
-from tests.integration.broker_fixtures import MOSQUITTO, free_port, wait_until_answers
+from tests.integration.broker_fixtures import (
+    MOSQUITTO,
+    PATIENCE_S,
+    free_port,
+    wait_until_answers,
+)
 
 
 class Secret:
@@ -76,7 +81,7 @@ class Secured:
 
     def stop(self) -> None:
         self._process.terminate()
-        self._process.wait(10)
+        self._process.wait(PATIENCE_S)
 
     def password(self, user: str) -> str:
         return (self.folder / "passwords" / user).read_text()
@@ -102,10 +107,12 @@ class Secured:
             answered.set()
 
         client.on_connect = on_connect
+        client.on_disconnect = lambda *_: answered.set()
         client.connect("127.0.0.1", self.port)
         client.loop_start()
         try:
-            assert answered.wait(10), "the broker did not answer"
+            assert answered.wait(PATIENCE_S), "the broker did not answer"
+            assert reasons, "the broker hung up"
             if reasons[0] != "Success":
                 raise PermissionError(reasons[0])
             yield client
