@@ -18,10 +18,12 @@ from secondlook.adapters.bus import Bus
 from secondlook.config import Mqtt
 from secondlook.jpeg import with_comment
 from secondlook.messages import Alert, ReplayEnd, Stats
-from tests.integration.broker_fixtures import Broker, running
+from tests.integration.broker_fixtures import PATIENCE_S, Broker, opened, running
 
 pytestmark = pytest.mark.integration
 ALERT = samples.ALERT
+LONG_ENOUGH = "10"
+"""Seconds in which a busy machine connects and hears each kind of message."""
 FRONT_DOOR = {"camera": "front_door", "label": "small_gun"}
 
 
@@ -31,25 +33,19 @@ def broker() -> Iterator[Broker]:
         yield one
 
 
-async def until_connected(bus: Bus) -> None:
-    async with asyncio.timeout(20):
-        while not bus.connected:  # noqa: ASYNC110 - the bus has no event for it
-            await asyncio.sleep(0.01)
-
-
 class Classifier:
     """Answers `replay` with what it has, and `test_alert` with a marked alert."""
 
     def __init__(self, mqtt: Mqtt, outbox: list[Alert]) -> None:
         self.bus = Bus(mqtt, service="classifier")
+        self._opened = opened(self.bus)
         self.outbox = outbox
         self.asked = 0
 
     async def __aenter__(self) -> Self:
         replays = self.bus.subscribe(topics.REPLAY)
         commands = self.bus.subscribe(topics.SET)
-        await self.bus.__aenter__()
-        await until_connected(self.bus)
+        await self._opened.__aenter__()
         self._tasks = [
             asyncio.create_task(self._replay(aiter(replays))),
             asyncio.create_task(self._test(aiter(commands))),
@@ -59,7 +55,7 @@ class Classifier:
     async def __aexit__(self, *_: object) -> None:
         for task in self._tasks:
             task.cancel()
-        await self.bus.__aexit__()
+        await self._opened.__aexit__(None, None, None)
 
     async def _replay(self, asked: AsyncIterator[Any]) -> None:
         async for delivery in asked:
@@ -78,7 +74,7 @@ class Classifier:
         await self.bus.publish(topics.ALERTS, alert, **FRONT_DOOR)
 
     async def was_asked(self, times: int) -> None:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_S):
             while self.asked < times:  # noqa: ASYNC110 - a count has no event
                 await asyncio.sleep(0.02)
 
@@ -93,7 +89,7 @@ async def secondlook(*arguments: str, cwd: Path | None = None) -> asyncio.subpro
 
 
 async def finished(process: asyncio.subprocess.Process) -> tuple[int | None, str, str]:
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(PATIENCE_S):
         out, err = await process.communicate()
     return process.returncode, out.decode(), err.decode()
 
@@ -155,7 +151,7 @@ async def test_a_test_alert_that_nobody_sends_is_status_1(broker: Broker) -> Non
 
 async def test_watch_into_a_pipe_prints_plain_lines(broker: Broker) -> None:
     (verdict,) = samples.SAMPLES[topics.VERDICTS.pattern]
-    process = await secondlook("watch", *at(broker), "--seconds", "4")
+    process = await secondlook("watch", *at(broker), "--seconds", LONG_ENOUGH)
     async with Classifier(broker.mqtt(), []) as classifier:
         done = asyncio.create_task(finished(process))
         while not done.done():
@@ -174,7 +170,8 @@ async def test_watch_prints_json_and_saves_pictures(broker: Broker, tmp_path: Pa
     (verdict,) = samples.SAMPLES[topics.VERDICTS.pattern]
     picture = with_comment(samples.TINY_JPEG, f"{ALERT.id}.0")
     process = await secondlook(
-        "watch", *at(broker), "--seconds", "4", "--json", "--save", str(tmp_path / "pictures")
+        *("watch", *at(broker), "--seconds", LONG_ENOUGH, "--json"),
+        *("--save", str(tmp_path / "pictures")),
     )
     async with Classifier(broker.mqtt(), []) as classifier:
         done = asyncio.create_task(finished(process))
@@ -205,7 +202,7 @@ async def test_watch_ends_when_nobody_reads_it(broker: Broker) -> None:
             await asyncio.sleep(0.2)
         assert json.loads(await first)
         process._transport.get_pipe_transport(1).close()  # type: ignore[attr-defined]
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE_S):
             while process.returncode is None:
                 await classifier.alert(ALERT)
                 await asyncio.sleep(0.2)
