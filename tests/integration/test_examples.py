@@ -57,6 +57,10 @@ class Subscriber:
         async for line in process.stdout:
             self.lines.append(line.decode().strip())
 
+    def noted(self) -> int:
+        """How many messages the Python example remembers that it has acted on."""
+        return max(0, len((self.folder / "example.done").read_text().splitlines()) - 1)
+
     async def kill(self) -> None:
         """SIGKILL, with everything that a script has started."""
         if self.process is not None and self.process.returncode is None:
@@ -128,12 +132,15 @@ async def test_the_python_example_survives_killed_brokers_classifiers_and_itself
     async with listening(rig, PYTHON) as subscriber:
         ids = [await an_alert(rig, "1")]
         await rig.until(lambda: len(subscriber.lines) == 1)
+        # Acted on is not yet noted: killed in between, it acts once more.
+        await rig.until(lambda: subscriber.noted() == 1)
 
         # Killed itself: what was decided meanwhile comes when it is back, and nothing twice.
         await subscriber.kill()
         ids.append(await an_alert(rig, "10"))
         await subscriber.start()
         await rig.until(lambda: len(subscriber.lines) == 2)
+        await rig.until(lambda: subscriber.noted() == 2)
 
         # A broker that lost everything: only the replay can tell what it had taken.
         await subscriber.kill()
@@ -165,7 +172,8 @@ async def test_the_python_example_survives_killed_brokers_classifiers_and_itself
 async def test_the_shell_example_prints_each_new_alert_once(rig: Rig) -> None:
     await rig.started()
     async with listening(rig, (*SHELL, "127.0.0.1", str(rig.broker.port))) as subscriber:
-        await asyncio.sleep(1)
+        # It knows of nothing that was before it began.
+        await rig.until(lambda: rig.said(topics.REPLAYED, client="example"))
         await an_alert(rig, "1")
         await rig.until(lambda: len(subscriber.lines) == 1)
         await rig.command("test_alert", {})  # not printed
