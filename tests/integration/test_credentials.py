@@ -1,6 +1,7 @@
 """No password in anything that a run puts out: every log, message, file, page and command line."""
 
 import base64
+import contextlib
 import json
 import re
 import time
@@ -94,11 +95,13 @@ def page_of(port: int, page: str) -> bytes:
 def written(folder: Path) -> dict[str, bytes]:
     """Return every file of a run but those in which people put the secrets."""
     given = {"passwords", "certificates"}
-    return {
-        str(path.relative_to(folder)): path.read_bytes()
-        for path in folder.rglob("*")
-        if path.is_file() and path.suffix != ".yaml" and not given & set(path.parts)
-    }
+    found = {}
+    for path in folder.rglob("*"):
+        if path.is_file() and path.suffix != ".yaml" and not given & set(path.parts):
+            # The broker still writes: into a new file that takes the old one's name.
+            with contextlib.suppress(FileNotFoundError):
+                found[str(path.relative_to(folder))] = path.read_bytes()
+    return found
 
 
 def leaks(output: dict[str, bytes], secrets: list[str]) -> set[tuple[str, str]]:
@@ -131,9 +134,11 @@ def test_a_whole_run_puts_out_no_password(stack: SecuredStack, tmp_path: Path) -
         for port in stack.ports.values()
         for page in ("/metrics", "/livez", "/readyz", "/nowhere")
     }
-    said = {name: stack.log(name).read_bytes() for name in stack.ports}
     for camera in ("wrong", "away", "nowhere", "keyed"):
-        assert f"camera {camera} is offline".encode() in said["producers"]
+        offline = f"camera {camera} is offline"
+        stack.until(lambda offline=offline: offline in stack.log("producers").read_text())  # type: ignore[misc]
+    complaint = re.compile(r"401 for rtsp://\S*@127.0.0.1")
+    stack.until(lambda: complaint.search(stack.log("producers").read_text()))
     checked = secondlook("check", "--config", str(stack.config("operator")))
     told = {"check": (checked.stdout + checked.stderr).encode()}
     told |= {f"message {number} {path}": said for number, (path, said) in enumerate(stack.heard)}
@@ -145,7 +150,6 @@ def test_a_whole_run_puts_out_no_password(stack: SecuredStack, tmp_path: Path) -
     output = seen | pages | told | files
     assert {"data/secondlook.sqlite3", "producers.log", "broker/broker.log"} <= set(files)
     assert len(stack.heard) > 50
-    assert re.search(rb"401 for rtsp://\S*@127.0.0.1", said["producers"])
     assert leaks(output, secrets) == set()
 
 
