@@ -64,10 +64,15 @@ def test_producers_ask_nothing_of_triton(in_memory: Path) -> None:
     assert f"frames in {in_memory}/frames: room for" in result.output
 
 
+def at(server: Server) -> dict[str, str]:
+    """Return the keys for a Triton that may take its time."""
+    return {"triton.url": server.url, "triton.deadline_s": "60"}
+
+
 @pytest.mark.integration
 def test_a_triton_that_shares_memory_is_fine(in_memory: Path, triton_server: Server) -> None:
     (in_memory / "frames").mkdir()
-    result = examined("classifier", in_memory, **{"triton.url": triton_server.url})
+    result = examined("classifier", in_memory, **at(triton_server))
     assert result.exit_code == 0, result.output
     assert f"Triton at {triton_server.url} answers and shares this memory" in result.output
 
@@ -79,7 +84,7 @@ def test_a_triton_that_sees_other_memory_is_said_to_cost(
     # As in another container: our /dev/shm is a folder that the server does not look into.
     monkeypatch.setattr("secondlook.adapters.slots.SHARED", in_memory)
     (in_memory / "frames").mkdir()
-    result = examined("classifier", in_memory, **{"triton.url": triton_server.url})
+    result = examined("classifier", in_memory, **at(triton_server))
     assert result.exit_code == 0, result.output
     assert f"lacking  Triton at {triton_server.url} does not see this memory" in result.output
     assert "a third more processor time per call" in result.output
