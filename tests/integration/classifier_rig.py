@@ -137,11 +137,14 @@ class Rig:
 
     async def live(self) -> None:
         """Run it in this process, which starts sooner, until it has said how things stand."""
+        before = self.statuses("classifier").count("online")
         handler = logging.FileHandler(self.log)
         logging.getLogger("classifier_svc").addHandler(handler)
         self.context = context = Context("classifier", CollectorRegistry(), Health())
         self.task = asyncio.create_task(serve(load(self.config), context))
         self._handler = handler
+        # It says `online` once it hears: crops that come sooner would be lost.
+        await self.until(lambda: self.statuses("classifier").count("online") > before)
         await self.until(lambda: len(self.said(topics.COUNTERS)) >= 2 and context.health.ready()[0])
 
     async def die(self) -> None:
