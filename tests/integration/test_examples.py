@@ -59,7 +59,8 @@ class Subscriber:
 
     def noted(self) -> int:
         """How many messages the Python example remembers that it has acted on."""
-        return max(0, len((self.folder / "example.done").read_text().splitlines()) - 1)
+        keys = self.folder / "siren.done.dir"  # a line for each
+        return len(keys.read_text().splitlines()) if keys.exists() else 0
 
     async def kill(self) -> None:
         """SIGKILL, with everything that a script has started."""
@@ -173,7 +174,7 @@ async def test_the_shell_example_prints_each_new_alert_once(rig: Rig) -> None:
     await rig.started()
     async with listening(rig, (*SHELL, "127.0.0.1", str(rig.broker.port))) as subscriber:
         # It knows of nothing that was before it began.
-        await rig.until(lambda: rig.said(topics.REPLAYED, client="example"))
+        await rig.until(lambda: rig.said(topics.REPLAYED, client="alerts-sh"))
         await an_alert(rig, "1")
         await rig.until(lambda: len(subscriber.lines) == 1)
         await rig.command("test_alert", {})  # not printed
