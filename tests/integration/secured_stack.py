@@ -80,12 +80,12 @@ class SecuredStack:
         """Tell all to stop; return their exit statuses."""
         for process in self.processes.values():
             process.send_signal(signal.SIGTERM)
-        return {name: process.wait(60) for name, process in self.processes.items()}
+        return {name: process.wait(PATIENCE_S) for name, process in self.processes.items()}
 
     def kill(self) -> None:
         for process in self.processes.values():
             process.kill()
-            process.wait(20)
+            process.wait(PATIENCE_S)
 
     def on(self, topic: str) -> list[bytes]:
         """Return what was heard on a topic, which may have wildcards."""
