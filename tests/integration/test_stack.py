@@ -6,8 +6,10 @@ import os
 import re
 import signal
 import sys
+import urllib.error
 import urllib.request
 from collections.abc import AsyncIterator
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -237,14 +239,23 @@ async def the_page_shows(url: str, alert: str) -> None:
         return dict(patch.get("alerts", {}).get(alert, {}))
 
     def jpeg(path: str) -> bool:
-        with urllib.request.urlopen(f"{url}{path}", timeout=60) as picture:  # noqa: S310 - loopback
-            return bool(picture.read(2) == b"\xff\xd8")
+        try:
+            with urllib.request.urlopen(f"{url}{path}", timeout=60) as picture:  # noqa: S310 - loopback
+                return bool(picture.read(2) == b"\xff\xd8")
+        except urllib.error.HTTPError as error:
+            error.close()
+            if error.code != HTTPStatus.NOT_FOUND:
+                raise
+            return False
 
     async with asyncio.timeout(60):
         while not (found := await asyncio.to_thread(shown)).get("picture"):  # noqa: ASYNC110 - polls another process
             await asyncio.sleep(0.5)
     assert await asyncio.to_thread(jpeg, f"pictures/{found['picture']}.jpg")
-    assert await asyncio.to_thread(jpeg, "cameras/yard/live.jpg")
+    async with asyncio.timeout(60):
+        # A page that has just started has the alerts of before, and no frame yet.
+        while not await asyncio.to_thread(jpeg, "cameras/yard/live.jpg"):  # noqa: ASYNC110 - likewise
+            await asyncio.sleep(0.2)
 
 
 async def a_look_is_judged(mqtt: Mqtt) -> None:
