@@ -102,9 +102,9 @@ async def test_what_mosquitto_acknowledged_survives_its_death(
         await writer.publish(topics.STATE, "ON", camera="yard", label="big_gun")
         await writer.publish(topics.REPLAY, Replay.model_validate(ASKED))
         # Persistence is written by a timer.
-        kept = tmp_path / "mosquitto" / "mosquitto.db"
+        written = tmp_path / "mosquitto" / "mosquitto.db"
         async with asyncio.timeout(30):
-            while not await asyncio.to_thread(holds, kept, b"state/yard/big_gun", b'"me"'):  # noqa: ASYNC110 - another program's file
+            while not await asyncio.to_thread(holds, written, b"state/yard/big_gun", b'"me"'):  # noqa: ASYNC110 - another program's file
                 await asyncio.sleep(0.1)
 
     await broker.kill()
