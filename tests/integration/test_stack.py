@@ -1,6 +1,7 @@
 """`secondlook up` as a user runs it: a process with broker, Triton and services below it."""
 
 import asyncio
+import contextlib
 import json
 import os
 import re
@@ -139,14 +140,22 @@ async def started(folder: Path, *arguments: str) -> asyncio.subprocess.Process:
     )
 
 
+@contextlib.asynccontextmanager
+async def running(folder: Path, *arguments: str) -> AsyncIterator[Up]:
+    """Run a command that does not end by itself, for no longer than the block."""
+    process = await started(folder, *arguments)
+    try:
+        yield Up(process)
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+
+
 @pytest.fixture
 async def up(folder: Path) -> AsyncIterator[Up]:
-    process = await started(folder, "up", "--models", "models")
-    up = Up(process)
-    yield up
-    if process.returncode is None:
-        process.kill()
-        await process.wait()
+    async with running(folder, "up", "--models", "models") as up:
+        yield up
 
 
 class Statuses:
@@ -329,18 +338,18 @@ async def test_up_without_a_page_serves_none_and_the_command_does(folder: Path) 
     config, port = json.loads((folder / "config.yaml").read_text()), free_port()
     config["page"] = {"enabled": False, "port": port}
     (folder / "config.yaml").write_text(json.dumps(config))
-    up = Up(await started(folder, "up", "--models", "models"))
-    await up.says("page: off")
-    await up.says("Watching")
+    async with running(folder, "up", "--models", "models") as up:
+        await up.says("page: off")
+        await up.says("Watching")
 
-    page = Up(await started(folder, "page"))
-    await page.says(rf"the page is at http://127\.0\.0\.1:{port}/")
-    async with Bus(await up.mqtt(), service="test") as bus, asyncio.timeout(60):
-        alert = (await bus.subscribe(topics.LAST).batch(1))[0].message
-    await the_page_shows(f"http://127.0.0.1:{port}/", alert.id)
+        async with running(folder, "page") as page:
+            await page.says(rf"the page is at http://127\.0\.0\.1:{port}/")
+            async with Bus(await up.mqtt(), service="test") as bus, asyncio.timeout(60):
+                alert = (await bus.subscribe(topics.LAST).batch(1))[0].message
+            await the_page_shows(f"http://127.0.0.1:{port}/", alert.id)
 
-    assert await page.end() == 0
-    assert await up.end() == 0
+            assert await page.end() == 0
+        assert await up.end() == 0
 
 
 async def test_check_tries_the_broker_and_models_that_up_would_start(folder: Path) -> None:
