@@ -3,6 +3,12 @@
 from collections import Counter
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# Properties are about what comes out, not about how long it takes: on a busy machine any example,
+# and the making of any, may stand still for longer than Hypothesis would bear by itself.
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -176,12 +176,19 @@ class Connection:
         self.client.disconnect()
         await asyncio.to_thread(self.client.loop_stop)
         self._shut()
+        self._let_go()
 
     def _shut(self) -> None:
         opened = self.client.socket()
         if opened is not None:
             with contextlib.suppress(OSError):
                 opened.close()
+
+    def _let_go(self) -> None:
+        """Undo the circle between us and paho's client, which holds two sockets until it goes."""
+        client = self.client
+        client.on_connect = client.on_disconnect = client.on_message = None
+        client.on_publish = client.on_subscribe = client.on_socket_open = None
 
     def fail(self, why: str) -> None:
         """Let everything that waits on this connection know that it is over."""

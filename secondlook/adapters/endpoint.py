@@ -108,6 +108,8 @@ class Endpoint:
         )
         self._late: set[asyncio.Task[Outputs]] = set()
         self._away = False
+        self._life = 1
+        """Of the server, counted as far as its restarts were noticed."""
         self._meeting = asyncio.Lock()
 
     async def acquire(self) -> Slot:
@@ -218,8 +220,9 @@ class Endpoint:
             try:
                 outputs = await self._call(slot, count, shared=seen)
             except RegionLost:
-                slot.registered = False
-                self._away = True
+                # A slot of an earlier life tells nothing that was not known.
+                self._away |= slot.registered == self._life
+                slot.registered = 0
                 if last:
                     raise
             else:
@@ -270,14 +273,15 @@ class Endpoint:
         """Register a slot's region; return whether the server sees it."""
         if slot.region is None or not self._slots.shared:
             return False
-        if not slot.registered:
+        if slot.registered != self._life:
+            life = self._life
             try:
                 await self._connection.register(slot.region)
             except ModelError as error:
                 self._slots.shared = self._connection.stats.shared_memory = False
                 log.warning("pictures travel inside the requests from now on: %s", error)
                 return False
-            slot.registered = True
+            slot.registered = life
         return True
 
     async def _meet_again(self) -> None:
@@ -297,5 +301,6 @@ class Endpoint:
                 )
             self.spec = spec
             self._away = False
+            self._life += 1
             self._connection.stats.reconnects += 1
             log.info("Triton at %s is back", self._connection.url)

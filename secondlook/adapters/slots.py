@@ -123,8 +123,8 @@ class Slot:
     """None: ordinary memory, its pictures travel inside the request."""
     offsets: Mapping[str, int] = field(default_factory=dict)
     """Where each output begins in the region, in bytes; the images begin at 0."""
-    registered: bool = False
-    """The server knows the region."""
+    registered: int = 0
+    """In which of the server's lives it was shown the region; 0: never."""
     retired: bool = False
     """Some call may still use it: it serves no other."""
 

@@ -35,7 +35,8 @@ def main(number: int, seed: int | None, baseline_s: float, out: Path | None) -> 
     """Kill (SIGKILL) or freeze (SIGSTOP) one part of a real system per round.
 
     Exit status 1 if an alert was lost, an episode got a second id, a part took longer than
-    10 s to recover, or anything else is not as promised.
+    10 s to recover (up to 25 s where the machine has more to do than it can), or anything else is
+    not as promised.
     """
     if mosquitto() is None:
         raise click.ClickException("mosquitto is needed: apt install mosquitto")

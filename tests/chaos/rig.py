@@ -154,7 +154,7 @@ class Rig:
         return {Span.of(blind) for blind in self.observer.blinds}
 
     async def delivered(
-        self, wanted: set[tuple[str, int]] | None = None, timeout_s: float = 30.0
+        self, wanted: set[tuple[str, int]] | None = None, timeout_s: float = 60.0
     ) -> None:
         """Wait until the subscriber holds these alerts, or all that are committed by now."""
         wanted = wanted or {key_of(alert) for alert in self.committed()}
@@ -238,7 +238,7 @@ async def rigged(folder: Path, seed: int) -> AsyncIterator[Rig]:
                 Observer(bus, seed_at) as observer,
             ):
                 rig = Rig(folder, stack, observer, seeds)
-                await rig.all_well(began_ns)
+                await rig.all_well(began_ns, 2 * READY_S)
                 yield rig
 
 

@@ -4,6 +4,7 @@ from secondlook import samples
 from secondlook.messages import Alert, moment_of
 from tests.chaos.accounting import Outage, Span, beyond, settle
 from tests.chaos.recovery import Heard, recovered_ns
+from tests.chaos.run import allowed_s
 from tests.chaos.truth import SECOND, Run, Visit
 
 START = 1_795_328_000 * SECOND
@@ -67,6 +68,10 @@ def test_a_killed_service_has_recovered_when_it_says_so_again_and_stays():
     assert recovered_ns("classifier", "kill", START, events, NAMES) is None
     events += [heard(5, "seen", "yard", captured_s=4.9)]
     assert recovered_ns("classifier", "kill", START, events, NAMES) == START + 2 * SECOND
+
+
+def test_a_recovery_may_take_longer_on_a_machine_that_has_too_much_to_do():
+    assert [allowed_s(load) for load in (0.2, 1.0, 1.5, 40.0)] == [10, 10, 15, 25]
 
 
 def test_a_frozen_scene_goes_on_later():

@@ -15,13 +15,14 @@ PAGE = Path(__file__).parents[2] / "docs" / "operations.md"
 
 
 def shown_at(address: str) -> set[str]:
-    with urllib.request.urlopen(address, timeout=5) as answer:  # noqa: S310 - our own address
+    with urllib.request.urlopen(address, timeout=60) as answer:  # noqa: S310 - our own address
         text = answer.read().decode()
     names = re.findall(r"^# TYPE secondlook_(\w+) ", text, re.MULTILINE)
     return {name.removesuffix("_total") for name in names if not name.endswith("_created")}
 
 
 @pytest.mark.integration
+@pytest.mark.timeout(300)
 @pytest.mark.skipif(mosquitto() is None, reason="mosquitto is not installed")
 async def test_the_operations_page_names_every_number(tmp_path: Path) -> None:
     async with rigged(tmp_path, SCENES[0]) as rig:

@@ -33,7 +33,7 @@ async def running(path: Path, **rule: Any) -> AsyncIterator[Keeper]:
 
 
 async def until(condition: Callable[[], object]) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not condition():  # noqa: ASYNC110 - the keeper's thread sets no event
             await asyncio.sleep(0.01)
 

@@ -89,7 +89,7 @@ async def running(database: Database, broker: Broker, clock: Clock) -> AsyncIter
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not condition():  # noqa: ASYNC110 - what is waited for has no event
             await asyncio.sleep(0.005)
 

@@ -55,7 +55,7 @@ async def asking(watch, model):
 
 
 async def until(condition):
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not condition():  # noqa: ASYNC110 - looks from outside
             await asyncio.sleep(0.005)
 
@@ -112,5 +112,5 @@ async def test_another_model_in_its_place_stops_the_detector(watch):
     model.error = ModelMismatch("another one")
     async with asking(watch, model) as task:
         with pytest.raises(ModelMismatch):
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(60):
                 await task

@@ -78,13 +78,13 @@ def put(spool, sender, *messages):
 
 
 async def until(condition):
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not condition():  # noqa: ASYNC110 - looks from outside, as a user would
             await asyncio.sleep(0.001)
 
 
 async def drained(sender):
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         await sender.drained()
 
 

@@ -61,6 +61,7 @@ class Run:
         self.heard = heard
         self.port = port
         self.output: list[str] = []
+        self.reading = asyncio.create_task(_keep_output(self))
 
     async def until(self, condition: Callable[[], object], within_s: float = WITHIN_S) -> None:
         deadline = time.monotonic() + within_s
@@ -69,6 +70,13 @@ class Run:
                 said = "".join(self.output[-30:])
                 raise AssertionError(f"it did not happen: {self.heard.log[-5:]}\n{said}")
             await asyncio.sleep(0.02)
+
+    async def ended(self) -> int:
+        """Wait until it ends by itself and all its output is here; return its exit status."""
+        async with asyncio.timeout(WITHIN_S):
+            status = await self.process.wait()
+            await self.reading
+        return status
 
     def said(self, words: str) -> int:
         return sum(words in line for line in self.output)
@@ -140,13 +148,12 @@ async def service(
             env=os.environ | {"PYTHONUNBUFFERED": "1"},
         )
         run = Run(process, heard, port)
-        reading = asyncio.create_task(_keep_output(run))
         try:
             yield run
         finally:
             if process.returncode is None:
                 await run.stop()
-            await reading
+            await run.reading
             for task in listening:
                 task.cancel()
             await asyncio.gather(*listening, return_exceptions=True)

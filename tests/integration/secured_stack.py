@@ -67,6 +67,10 @@ class SecuredStack:
     def log(self, name: str) -> Path:
         return self.folder / f"{name}.log"
 
+    def start_all(self) -> None:
+        for name in MODULES:
+            self.start(name)
+
     def start(self, name: str) -> None:
         argv = [sys.executable, "-m", MODULES[name], "--config", str(self.config(name))]
         with self.log(name).open("ab") as log:
@@ -114,17 +118,29 @@ class SecuredStack:
 
 @contextlib.contextmanager
 def secured_stack(
-    broker: Secured, triton: Server, folder: Path, *args: Any, **options: Any
+    broker: Secured,
+    triton: Server,
+    folder: Path,
+    *args: Any,
+    started: bool = True,
+    **options: Any,
 ) -> Iterator[SecuredStack]:
-    """Run the services while the block runs; the operator listens before they start."""
+    """Run the services while the block runs; the operator listens before they start.
+
+    Args:
+        broker: As for `SecuredStack`, like what is not named here.
+        triton: Likewise.
+        folder: Likewise.
+        started: False leaves it to the block to start them, once others listen, too.
+    """
     stack = SecuredStack(broker, triton, folder, *args, **options)
     certificate = "operator" if stack.certificate else None
     with broker.client("operator", certificate=certificate) as operator:
         operator.on_message = lambda _c, _u, m: stack.heard.append((m.topic, bytes(m.payload)))
         operator.subscribe("#", qos=1)
         try:
-            for name in MODULES:
-                stack.start(name)
+            if started:
+                stack.start_all()
             yield stack
         finally:
             stack.kill()

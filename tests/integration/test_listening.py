@@ -43,12 +43,13 @@ def address_of(written: str) -> tuple[str, int]:
 
 
 def sockets_of(pid: int) -> Iterator[str]:
-    """Yield the inodes of a process's sockets."""
-    for link in Path(f"/proc/{pid}/fd").iterdir():
-        with contextlib.suppress(OSError):
-            target = str(link.readlink())
-            if target.startswith("socket:["):
-                yield target[len("socket:[") : -1]
+    """Yield the inodes of a process's sockets; of one that has just ended, none."""
+    with contextlib.suppress(OSError):
+        for link in Path(f"/proc/{pid}/fd").iterdir():
+            with contextlib.suppress(OSError):
+                target = str(link.readlink())
+                if target.startswith("socket:["):
+                    yield target[len("socket:[") : -1]
 
 
 def ears(pids: Iterable[int]) -> set[Ear]:

@@ -29,7 +29,7 @@ from training.agreement import Agreement
 from training.export import unfuse
 from training.trial_pictures import cutouts, pictures
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
 
 ROOT = Path(__file__).parents[2]
 LABELS = ("small_gun", "big_gun", "phone", "umbrella", "empty")

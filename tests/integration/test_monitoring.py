@@ -51,7 +51,7 @@ PATIENCE_S = 120
 
 
 def get(url: str) -> Any:
-    with urllib.request.urlopen(url, timeout=10) as answer:  # noqa: S310 - our own address
+    with urllib.request.urlopen(url, timeout=60) as answer:  # noqa: S310 - our own address
         return answer.read().decode()
 
 

@@ -20,7 +20,7 @@ from secondlook.page.guard import HEADERS
 from secondlook.page.server import MOST_CONNECTIONS
 from secondlook.samples import STARTED
 from tests.integration.broker_fixtures import MOSQUITTO, Broker, free_port
-from tests.integration.page_rig import Looking, Page, World, around, served, until
+from tests.integration.page_rig import WITHIN_S, Looking, Page, World, around, served, until
 from tests.integration.secured_broker import Secured
 from tests.secondlook.page.said import CAMERA, alert, blind, counters, frame, picture, verdict
 
@@ -109,6 +109,10 @@ async def test_the_live_picture_is_the_newest_frame(
     await until(lambda: looking.camera().get("rate"))
 
     status, headers, body = await page.ask(f"/cameras/{CAMERA}/live.jpg")
+    async with asyncio.timeout(WITHIN_S):
+        while headers.get("frame-id") != name:  # the rate is shown from the first frame on
+            await asyncio.sleep(0.1)
+            status, headers, body = await page.ask(f"/cameras/{CAMERA}/live.jpg")
 
     assert (status, headers["frame-id"]) == (200, name)
     image = cv2.imdecode(np.frombuffer(body, np.uint8), cv2.IMREAD_COLOR)
@@ -144,8 +148,8 @@ async def test_alerts_of_before_are_asked_for_and_shown(
     await until(lambda: len(looking.state.get("alerts", {})) == 3)
 
     assert {replay.client for replay in world.asked} == {"page"}
-    newest = looking.get("alerts", alert(2).id)
-    assert newest["picture"] == alert(2).snapshot_id
+    newest = alert(2)
+    await until(lambda: looking.get("alerts", newest.id)["picture"] == newest.snapshot_id)
     assert looking.get("alerts", alert(0).id)["picture"] is None
     following.cancel()
 
@@ -216,7 +220,7 @@ async def test_feedback_arrives_as_a_message_and_shows(
 
     assert (await give(page, token_of(looking), id=said.id, truth="false_alarm"))[0] == 200
 
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(WITHIN_S):
         told = (await world.feedback.batch(1))[0].message
     assert (told.id, told.truth, told.label) == (said.id, "false_alarm", None)
     await until(lambda: looking.get("alerts", said.id)["truth"] == "false_alarm")
@@ -252,7 +256,7 @@ async def test_feedback_that_is_not_from_the_page_is_refused_and_says_nothing(
     assert unknown[0] == 404
     assert not any("access-control-allow-origin" in headers for _, headers, _ in attempts)
     assert (await give(page, token, **json.loads(good)))[0] == 200
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(WITHIN_S):
         assert len(await world.feedback.batch(10)) == 1
 
 
@@ -369,10 +373,10 @@ async def test_those_who_connect_and_say_nothing_are_cut_off(alone: Page) -> Non
     idle = []
     try:
         for _ in range(MOST_CONNECTIONS + 20):
-            client = socket.create_connection(("127.0.0.1", alone.port), 5)
+            client = socket.create_connection(("127.0.0.1", alone.port), WITHIN_S)
             client.sendall(b"GET / HTTP/1.1\r\n")
             idle.append(client)
-        deadline = asyncio.get_running_loop().time() + 40
+        deadline = asyncio.get_running_loop().time() + WITHIN_S
         status = 0
         while status != 200 and asyncio.get_running_loop().time() < deadline:
             with contextlib.suppress(OSError):
@@ -402,7 +406,7 @@ async def test_rubbish_is_refused_and_the_next_one_is_answered(
     with contextlib.suppress(ConnectionError):
         writer.write(request_bytes)
         await writer.drain()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(WITHIN_S):
             first = await reader.readline()
         assert b" 200 " not in first
     writer.close()

@@ -1,7 +1,10 @@
 """A real RTSP camera that is killed, frozen, brought back, and asks for a password."""
 
 import contextlib
+import itertools
+import re
 import signal
+import statistics
 import subprocess
 from collections.abc import Iterator
 from functools import partial
@@ -94,8 +97,10 @@ async def test_a_camera_that_dies_and_returns_is_offline_and_online_again(
         frame = run.heard.frames()[-1]
         assert (frame.width, frame.height) == (320, 240)
         assert run.heard.images["yard"].max() > 200  # the ball
-        span = run.heard.frames()[20].media_ns - run.heard.frames()[0].media_ns
-        assert 1e9 < span < 4e9
+        times = [frame.media_ns for frame in run.heard.frames()[:21]]
+        assert times[-1] - times[0] > 1e9
+        # Ten a second; one moment in which the machine did something else changes nothing.
+        assert statistics.median(b - a for a, b in itertools.pairwise(times)) < 0.2e9
         camera.kill()
         await run.until(lambda: run.heard.statuses()[-2:] == ["online", "offline"])
         await run.until(lambda: run.said(f"nothing answers at 127.0.0.1:{camera.port}"))
@@ -115,7 +120,7 @@ async def test_a_camera_whose_network_is_cut_is_offline_although_nothing_says_so
         await run.until(lambda: len(run.heard.frames()) > 5)
         camera.signal(signal.SIGSTOP)
         await run.until(lambda: run.heard.statuses()[-2:] == ["online", "offline"])
-        assert run.said("no picture for 3 s")
+        await run.until(lambda: run.said("no picture for 3 s"))
         camera.signal(signal.SIGCONT)
         await run.until(lambda: run.heard.statuses()[-2:] == ["offline", "online"])
         await run.until(lambda: len(run.heard.runs()) >= 2)
@@ -126,7 +131,7 @@ async def test_a_camera_that_is_not_there_yet_is_found_when_it_comes(
 ) -> None:
     late = Camera(clip)
     async with service(broker, tmp_path, {"yard": {"source": late.url}}) as run:
-        await run.until(lambda: run.said("nothing answers"))
+        await run.until(lambda: run.said("nothing answers") and run.heard.statuses())
         assert run.heard.statuses() == ["offline"]
         late.start()
         try:
@@ -158,4 +163,5 @@ async def test_an_address_without_video_is_told_apart_from_a_camera_that_is_away
     url = camera.url.replace("/live", "/nowhere")
     async with service(broker, tmp_path, {"yard": {"source": url}}) as run:
         await run.until(lambda: run.said("answers, but sends no video"))
-        assert run.said("404") == 1
+        # Not a part of a port's number.
+        assert [bool(re.search(r"\b404\b", line)) for line in run.output].count(True) == 1

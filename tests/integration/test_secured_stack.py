@@ -1,6 +1,7 @@
 """The whole system on a broker that lets each user do what it must and nothing else."""
 
 import json
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from secondlook import access
 from secondlook.local.tritonserver import Server, TritonHome
 from tests.integration.broker_fixtures import MOSQUITTO
 from tests.integration.secured_broker import Secured
-from tests.integration.secured_stack import SecuredStack, secondlook, secured_stack
+from tests.integration.secured_stack import MODULES, SecuredStack, secondlook, secured_stack
 from tests.integration.stack_models import write_repository
 
 pytestmark = [
@@ -33,7 +34,8 @@ def stack(request, triton, tmp_path: Path) -> Iterator[SecuredStack]:
     certificate = request.param == "certificates"
     broker = Secured(tmp_path / "broker", *["--client-certificates"] * certificate)
     try:
-        with secured_stack(broker, triton, tmp_path, certificate=certificate) as stack:
+        options = {"certificate": certificate, "started": False}
+        with secured_stack(broker, triton, tmp_path, **options) as stack:
             yield stack
     finally:
         broker.stop()
@@ -44,19 +46,37 @@ def may_read(user: str, asked: str) -> bool:
     return any(paho.topic_matches_sub(rule, asked) for rule in rules)
 
 
+def subscribed(client: paho.Client, topic: str) -> None:
+    """Subscribe, and return when the broker has answered."""
+    answered = threading.Event()
+    client.on_subscribe = lambda *_: answered.set()
+    client.subscribe(topic, qos=1)
+    assert answered.wait(30), "the broker did not answer"
+
+
+def greetings(stack: SecuredStack) -> dict[str, int]:
+    """Return how often the broker has heard each service's status."""
+    topics = {name: f"secondlook/status/{name}" for name in MODULES}
+    return {name: len(stack.broker.lines("Received PUBLISH", t)) for name, t in topics.items()}
+
+
 def test_an_alert_reaches_a_consumer_and_no_service_is_refused(stack: SecuredStack) -> None:
     broker = stack.broker
     got: list[dict[str, object]] = []
     certificate = "consumer" if stack.certificate else None
     with broker.client("consumer", certificate=certificate) as consumer:
         consumer.on_message = lambda _c, _u, message: got.append(json.loads(message.payload))
-        consumer.subscribe("secondlook/alerts/#", qos=1)
+        subscribed(consumer, "secondlook/alerts/#")
+        # There is one alert and no second, so whoever is to hear it listens first.
+        stack.start_all()
         stack.until(lambda: got)
         stack.until(lambda: stack.on("secondlook/stats/+"))
         stack.until(lambda: stack.on("secondlook/last/yard/small_gun"))
         # A broker that comes back: greetings, repetitions, retained states.
+        before = greetings(stack)
         broker.stop()
         broker.start()
+        stack.until(lambda: all(count > before[name] for name, count in greetings(stack).items()))
     login = ["--ca-file", str(broker.folder / "certificates" / "ca.crt")]
     if stack.certificate:
         keys = broker.folder / "certificates"
@@ -69,7 +89,7 @@ def test_an_alert_reaches_a_consumer_and_no_service_is_refused(stack: SecuredSta
 
     tested = secondlook("test-alert", *where, "--camera", "yard")
     listed = secondlook("alerts", *where, "--since", "1h", "--json", "--count", "1")
-    watched = secondlook("watch", *where, "--seconds", "4")
+    watched = secondlook("watch", *where, "--seconds", "10")
     checked = secondlook("check", "--config", str(stack.config("operator")))
     refused = broker.lines("Denied")
 

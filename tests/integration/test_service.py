@@ -33,13 +33,16 @@ async def serve(config, context):
     logging.getLogger("mine").warning("a warning")
     {body}
     try:
-        await asyncio.sleep(60)
+        print("working", flush=True)
+        await asyncio.sleep(600)
     finally:
         await asyncio.sleep({drain_s})
         print("drained", flush=True)
 
 launch("detector", serve)
 """
+PATIENCE_S = 60
+"""For an interpreter that starts or ends on a machine that is too busy."""
 
 
 def start(
@@ -68,9 +71,15 @@ def start(
     )
 
 
+def works(process: subprocess.Popen[str]) -> None:
+    """Wait until the service is at its work, with all conditions stated and signals heard."""
+    assert process.stdout is not None
+    assert process.stdout.readline() == "working\n"
+
+
 def page(port: int, path: str) -> tuple[int, str]:
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=PATIENCE_S) as answer:
             return answer.status, answer.read().decode()
     except urllib.error.HTTPError as error:
         with error:
@@ -81,10 +90,9 @@ def page(port: int, path: str) -> tuple[int, str]:
 def test_a_signal_lets_the_service_drain_and_ends_it_with_0(tmp_path: Path, number: int) -> None:
     port = free_port()
     process = start(tmp_path, port=port)
-    wait_until_answers(port)
-    time.sleep(0.3)
+    works(process)
     process.send_signal(number)
-    out, err = process.communicate(timeout=20)
+    out, err = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 0, err
     assert out == "drained\n"
     assert "Traceback" not in err
@@ -94,10 +102,9 @@ def test_a_thread_that_waits_for_ever_does_not_keep_it_from_ending(tmp_path: Pat
     port = free_port()
     waits = "import time; waiting = asyncio.create_task(asyncio.to_thread(time.sleep, 90))"
     process = start(tmp_path, waits, port=port)
-    wait_until_answers(port)
-    time.sleep(0.3)
+    works(process)
     process.terminate()
-    out, err = process.communicate(timeout=45)
+    out, err = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 0, err
     assert out == "drained\n"
     assert "has not ended after 5 s" in err
@@ -106,8 +113,7 @@ def test_a_thread_that_waits_for_ever_does_not_keep_it_from_ending(tmp_path: Pat
 def test_the_pages_tell_whether_it_lives_and_can_work(tmp_path: Path) -> None:
     port = free_port()
     process = start(tmp_path, port=port, ready=False)
-    wait_until_answers(port)
-    time.sleep(0.3)
+    works(process)
     assert page(port, "/livez")[0] == 200
     assert page(port, "/readyz") == (503, "broker: ok\nmodel: not ok, it is not up yet\n")
     status, metrics = page(port, "/metrics")
@@ -115,14 +121,13 @@ def test_the_pages_tell_whether_it_lives_and_can_work(tmp_path: Path) -> None:
     assert "process_resident_memory_bytes" in metrics
     assert page(port, "/etc/passwd")[0] == 404
     process.terminate()
-    process.communicate(timeout=20)
+    process.communicate(timeout=PATIENCE_S)
 
 
 def test_it_is_not_ready_before_it_has_said_what_it_waits_for(tmp_path: Path) -> None:
     port = free_port()
     process = start(tmp_path, "context.health.expect('broker', 'database')", port=port)
-    wait_until_answers(port)
-    time.sleep(0.3)
+    works(process)
     status, said = page(port, "/readyz")
     assert (status, said.splitlines()[:2]) == (
         503,
@@ -133,27 +138,30 @@ def test_it_is_not_ready_before_it_has_said_what_it_waits_for(tmp_path: Path) ->
     assert 'secondlook_condition_ok{condition="database"} 0.0' in metrics
     assert 'secondlook_build_info{version="' in metrics
     process.terminate()
-    process.communicate(timeout=20)
+    process.communicate(timeout=PATIENCE_S)
 
 
 def test_it_is_not_ready_any_more_once_it_is_told_to_stop(tmp_path: Path) -> None:
     port = free_port()
-    process = start(tmp_path, drain_s=3, port=port)
-    wait_until_answers(port)
-    time.sleep(0.3)
+    # However long it takes to look at it.
+    lasts = "import secondlook.ending, secondlook.service as s; "
+    lasts += "s.DRAIN_S = secondlook.ending.DRAIN_S = 600"
+    process = start(tmp_path, lasts, drain_s=600, port=port)
+    works(process)
     assert page(port, "/readyz")[0] == 200
     process.terminate()
-    until = time.monotonic() + 2
+    until = time.monotonic() + PATIENCE_S
     while page(port, "/readyz")[0] == 200 and time.monotonic() < until:
         time.sleep(0.05)
     assert page(port, "/readyz") == (503, "stopping\nbroker: ok\nmodel: ok, it is not up yet\n")
-    process.communicate(timeout=20)
+    process.kill()
+    process.communicate(timeout=PATIENCE_S)
 
 
 def test_systemd_hears_when_it_is_up_that_it_lives_and_what_it_lacks(tmp_path: Path) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as heard:
         heard.bind(str(tmp_path / "notify"))
-        heard.settimeout(20)
+        heard.settimeout(PATIENCE_S)
         process = start(tmp_path, ready=False, notify=tmp_path / "notify")
         said = [heard.recv(4096).decode()]
         while "model" not in said[-1]:
@@ -161,7 +169,7 @@ def test_systemd_hears_when_it_is_up_that_it_lives_and_what_it_lacks(tmp_path: P
         process.terminate()
         while said[-1] != "STOPPING=1":
             said.append(heard.recv(4096).decode())
-        process.communicate(timeout=20)
+        process.communicate(timeout=PATIENCE_S)
     assert said.count("READY=1") == 1
     assert "WATCHDOG=1\nSTATUS=not ready: broker: ok; model: not ok, it is not up yet" in said
 
@@ -169,11 +177,10 @@ def test_systemd_hears_when_it_is_up_that_it_lives_and_what_it_lacks(tmp_path: P
 def test_it_is_ready_when_all_conditions_hold(tmp_path: Path) -> None:
     port = free_port()
     process = start(tmp_path, port=port)
-    wait_until_answers(port)
-    time.sleep(0.3)
+    works(process)
     assert page(port, "/readyz")[0] == 200
     process.terminate()
-    process.communicate(timeout=20)
+    process.communicate(timeout=PATIENCE_S)
 
 
 @pytest.mark.parametrize(
@@ -196,7 +203,7 @@ def test_a_known_error_is_one_sentence_and_a_status(
     tmp_path: Path, body: str, code: int, said: str
 ) -> None:
     process = start(tmp_path, body)
-    _, err = process.communicate(timeout=20)
+    _, err = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == code
     assert err.splitlines()[-1] == said
     assert "Traceback" not in err
@@ -204,7 +211,7 @@ def test_a_known_error_is_one_sentence_and_a_status(
 
 def test_a_fault_of_ours_is_logged_whole_and_ends_with_1(tmp_path: Path) -> None:
     process = start(tmp_path, "raise ZeroDivisionError('oops')")
-    _, err = process.communicate(timeout=20)
+    _, err = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 1
     assert "please report this" in err
     assert "ZeroDivisionError: oops" in err
@@ -212,7 +219,7 @@ def test_a_fault_of_ours_is_logged_whole_and_ends_with_1(tmp_path: Path) -> None
 
 def test_a_wrong_configuration_stops_the_start_with_78(tmp_path: Path) -> None:
     process = start(tmp_path, config="mqtt: {prt: 1}\n")
-    _, err = process.communicate(timeout=20)
+    _, err = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 78
     assert "mqtt.prt: there is no such key; did you mean port?" in err
     assert "Traceback" not in err
@@ -228,7 +235,7 @@ def test_where_everything_is_started_again_a_mistake_is_said_once_until_it_is_me
     with pytest.raises(subprocess.TimeoutExpired):
         process.wait(3)
     (tmp_path / "config.yaml").write_text("cameras: {yard: {source: 'synthetic:'}}\n")
-    assert process.wait(20) == 78
+    assert process.wait(PATIENCE_S) == 78
     assert process.stderr.read().count("\n") == 1, "the mistake itself, and nothing twice"
     process.communicate()
 
@@ -247,14 +254,14 @@ def test_who_waits_for_a_mistake_to_be_mended_ends_when_it_is_told_to(
     assert process.stderr is not None
     assert "is not valid" in process.stderr.readline()
     process.terminate()
-    assert process.wait(10) == -signal.SIGTERM
+    assert process.wait(PATIENCE_S) == -signal.SIGTERM
     process.communicate()
 
 
 def test_logs_are_json_lines_on_request_with_levels_per_module(tmp_path: Path) -> None:
     config = "log: {json_lines: true, levels: {mine: debug}}\n"
     process = start(tmp_path, "raise SourceError('done')", config=config)
-    _, err = process.communicate(timeout=20)
+    _, err = process.communicate(timeout=PATIENCE_S)
     lines = [json.loads(line) for line in err.splitlines()[:-1]]
     assert {"a detail", "a warning"} <= {line["message"] for line in lines}
     assert {"time", "level", "module", "message"} <= set(lines[0])
@@ -265,8 +272,8 @@ def test_a_taken_port_is_a_warning_and_the_service_works_on(tmp_path: Path) -> N
     first = start(tmp_path, port=port)
     wait_until_answers(port)
     second = start(tmp_path, "raise SourceError('got so far')", port=port)
-    _, err = second.communicate(timeout=20)
+    _, err = second.communicate(timeout=PATIENCE_S)
     assert f"cannot listen on 127.0.0.1:{port}" in err
     assert "got so far" in err
     first.terminate()
-    first.communicate(timeout=20)
+    first.communicate(timeout=PATIENCE_S)

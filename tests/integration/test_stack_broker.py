@@ -49,6 +49,11 @@ async def broker(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterato
     await supervisor.stop()
 
 
+def holds(file: Path, *words: bytes) -> bool:
+    """Tell whether a file, which is replaced as a whole, has all these words in it."""
+    return file.exists() and all(word in file.read_bytes() for word in words)
+
+
 async def connected(bus: Bus) -> None:
     there = asyncio.Event()
 
@@ -86,7 +91,9 @@ async def test_only_this_machine_can_connect(broker: Running) -> None:
 
 
 @needs_mosquitto
-async def test_what_mosquitto_acknowledged_survives_its_death(broker: Running) -> None:
+async def test_what_mosquitto_acknowledged_survives_its_death(
+    broker: Running, tmp_path: Path
+) -> None:
     async with Bus(broker.mqtt, service="reader", persistent=True) as reader:
         reader.subscribe(topics.REPLAY)
         await connected(reader)
@@ -94,8 +101,11 @@ async def test_what_mosquitto_acknowledged_survives_its_death(broker: Running) -
         await connected(writer)
         await writer.publish(topics.STATE, "ON", camera="yard", label="big_gun")
         await writer.publish(topics.REPLAY, Replay.model_validate(ASKED))
-        # Persistence is written by a timer of one second.
-        await asyncio.sleep(1.5)
+        # Persistence is written by a timer.
+        written = tmp_path / "mosquitto" / "mosquitto.db"
+        async with asyncio.timeout(30):
+            while not await asyncio.to_thread(holds, written, b"state/yard/big_gun", b'"me"'):  # noqa: ASYNC110 - another program's file
+                await asyncio.sleep(0.1)
 
     await broker.kill()
 

@@ -1,6 +1,5 @@
 import os
 import threading
-import time
 from pathlib import Path
 
 import cv2
@@ -22,6 +21,12 @@ def pipe(tmp_path: Path):
     os.close(ours)
 
 
+@pytest.fixture(autouse=True)
+def _very_patient(monkeypatch):
+    """The bound of the wait is not what ends it, however slow the machine is."""
+    monkeypatch.setattr("producers.gate.LONGEST_S", 600.0)
+
+
 def waits(work) -> bool:
     """Tell whether `work` is still waiting after a moment."""
     thread = threading.Thread(target=work, daemon=True)
@@ -30,18 +35,26 @@ def waits(work) -> bool:
     return thread.is_alive()
 
 
+def ends(work) -> bool:
+    """Tell whether `work` does not wait; on a busy machine that, too, takes a moment."""
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    thread.join(60)
+    return not thread.is_alive()
+
+
 def test_a_source_without_a_gate_never_waits():
     gate = Gate(None)
     gate.passed()
 
-    assert not waits(gate.wait)
+    assert ends(gate.wait)
 
 
 def test_the_first_picture_and_those_that_nobody_took_pass(pipe):
     gate = Gate(pipe[0])
 
-    assert not waits(gate.wait)
-    assert not waits(gate.wait)
+    assert ends(gate.wait)
+    assert ends(gate.wait)
 
 
 def test_after_a_picture_the_gate_is_shut_until_a_byte_comes(pipe):
@@ -54,7 +67,7 @@ def test_after_a_picture_the_gate_is_shut_until_a_byte_comes(pipe):
     thread.join(0.3)
     assert thread.is_alive()
     os.write(ours, b".")
-    thread.join(1)
+    thread.join(60)
     assert not thread.is_alive()
 
 
@@ -63,7 +76,7 @@ def test_bytes_that_came_meanwhile_let_one_picture_through(pipe):
     gate = Gate(path)
     os.write(ours, b"....")
     gate.passed()
-    assert not waits(gate.wait)
+    assert ends(gate.wait)
     gate.passed()
 
     assert waits(gate.wait)
@@ -74,7 +87,7 @@ def test_the_wait_has_a_bound(pipe, monkeypatch):
     gate = Gate(pipe[0])
     gate.passed()
 
-    assert not waits(gate.wait)
+    assert ends(gate.wait)
 
 
 def test_a_gate_that_nobody_holds_any_more_is_open(pipe):
@@ -83,9 +96,7 @@ def test_a_gate_that_nobody_holds_any_more_is_open(pipe):
     gate.passed()
     os.dup2(os.open(os.devnull, os.O_RDONLY), ours)
 
-    began = time.monotonic()
-    gate.wait()
-    assert time.monotonic() - began < 1.5
+    assert ends(gate.wait)
 
 
 def test_a_missing_gate_is_said(tmp_path):

@@ -52,11 +52,11 @@ def test_a_file_waits_until_its_picture_is_taken() -> None:
     producer.start()
     got = []
     for _ in range(50):
-        item = handover.take(10)
+        item = handover.take(60)
         assert isinstance(item, Picture)
         got.append(item.media_ns)
         assert len(put) <= len(got) + 1
-    producer.join(10)
+    producer.join(60)
     assert got == list(range(50))
 
 

@@ -26,6 +26,7 @@ from secondlook.adapters.ownership import lock
 held = lock(Path(sys.argv[1]), 0)
 print("mine", flush=True)
 time.sleep(float(sys.argv[2]))
+(Path(sys.argv[1]) / "over").touch()
 """
 
 
@@ -106,7 +107,8 @@ async def test_a_killed_owner_leaves_it_free(tmp_path) -> None:
 async def test_a_predecessor_that_is_ending_is_waited_for(tmp_path) -> None:
     other = holder(tmp_path, 1.0)
     async with owned(tmp_path, "key", "detector"):
-        assert other.wait(0.5) == 0
+        assert (tmp_path / "over").exists()
+    assert other.wait(60) == 0
     end(other)
 
 

@@ -74,7 +74,8 @@ def test_when_the_time_is_over_the_last_epoch_counts(tool, tmp_path) -> None:
         (weights / "last.pt").write_text("epoch 1")
         time.sleep(60)
     """)
-    assert train(asked, minutes=1.5 / 60) is False
+    # Long enough for an interpreter to start on a machine that is too busy.
+    assert train(asked, minutes=8 / 60) is False
     assert asked.last.read_text() == "epoch 1"
 
 
@@ -114,7 +115,7 @@ def test_a_ctrl_c_ends_the_tool_and_what_it_started(tool, tmp_path, monkeypatch)
     monkeypatch.setattr(detector_tool, "_GRACE_S", 0.3)
 
     def interrupt(*_: object, **__: object) -> int:
-        until = time.monotonic() + 20
+        until = time.monotonic() + 60
         while not children.exists() and time.monotonic() < until:
             time.sleep(0.02)
         raise KeyboardInterrupt
@@ -166,7 +167,7 @@ def test_a_kill_ends_the_tool_too(tmp_path) -> None:
 
 
 def is_gone(pid: int) -> bool:
-    until = time.monotonic() + 10
+    until = time.monotonic() + 60
     while time.monotonic() < until:
         try:
             os.kill(pid, signal.SIGCONT)

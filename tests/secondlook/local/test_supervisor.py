@@ -47,7 +47,7 @@ class Said:
         self._came.set()
 
     async def wait_for(self, text: str, times: int = 1) -> str:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while True:
                 found = [line for _, line in self.lines if text in line]
                 if len(found) >= times:
@@ -77,7 +77,7 @@ def alive(pid: int) -> bool:
 
 
 async def gone(pid: int) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while alive(pid):  # noqa: ASYNC110 - another program's death has no event
             await asyncio.sleep(0.05)
 
@@ -144,7 +144,7 @@ async def test_a_part_that_does_not_listen_is_killed(supervisor: Supervisor, sai
     pid = supervisor.pid("one")
     assert pid is not None
 
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         await supervisor.stop()
 
     assert not alive(pid)
@@ -177,7 +177,7 @@ async def test_a_wrong_configuration_is_not_tried_again(supervisor: Supervisor, 
     supervisor.start(part("one", code, is_ready=never))
 
     with pytest.raises(PartFailed, match=r"one cannot run.*\n.*cameras: this key is needed"):
-        await supervisor.ready("one", timeout_s=20)
+        await supervisor.ready("one", timeout_s=60)
     assert supervisor.starts["one"] == 1
     assert not any("again" in line for _, line in said.lines)
 
@@ -235,7 +235,7 @@ async def test_a_killed_supervisor_takes_its_parts_along(tmp_path: Path) -> None
         sys.executable, str(script), stdout=asyncio.subprocess.PIPE
     )
     assert supervising.stdout is not None
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         pid = int(await supervising.stdout.readline())
     assert alive(pid)
 
