@@ -16,6 +16,8 @@ from secondlook.commands.reaching import WAIT_S, reach
 from secondlook.config import Mqtt
 from secondlook.errors import NotConnected, SecondLookError
 
+SURE_S = 1.0
+"""Another answer than the wanted one holds when none follows it."""
 MAY_BE = {
     "armed": "true or false",
     "confirm_score": "a number from 0 to 1, or such numbers for some of the alert labels, as "
@@ -79,18 +81,36 @@ async def _set(mqtt: Mqtt, camera: str, key: str, value: JsonValue) -> tuple[Jso
     async with Bus(mqtt, service=f"set-{time.time_ns():x}") as bus:
         answers = bus.subscribe(topics.CONFIG, camera=camera, key=key)
         await reach(bus, mqtt)
+        said: list[JsonValue] = []
         try:
-            async with asyncio.timeout(WAIT_S):
+            async with asyncio.timeout(WAIT_S) as patience:
                 await bus.publish(topics.SET, value, camera=camera, key=key)
                 async for delivery in answers:
-                    if not delivery.retained:
-                        return (_obeyed(camera, key, value, delivery.message),)
+                    if delivery.retained:
+                        continue
+                    said.append(delivery.message)
+                    if _is(key, value, delivery.message):
+                        break
+                    # A classifier that has just connected says all its settings by itself.
+                    patience.reschedule(asyncio.get_running_loop().time() + SURE_S)
         except TimeoutError:
             pass
+    if said:
+        return (_obeyed(camera, key, value, said[-1]),)
     raise NotConnected(
         f"no answer from {mqtt.host}:{mqtt.port} within {WAIT_S:.0f} s; is the classifier running, "
         f"has it a camera {camera}, and may this user command it?"
     )
+
+
+def _is(key: str, asked: JsonValue, holds: JsonValue) -> bool:
+    """Tell whether a setting holds as it was asked for."""
+    if isinstance(asked, dict):
+        return all(
+            score == (holds.get(label) if isinstance(holds, dict) else holds)
+            for label, score in asked.items()
+        )
+    return asked is None or (asked == holds and isinstance(asked, bool) == (key == "armed"))
 
 
 def _obeyed(camera: str, key: str, asked: JsonValue, holds: JsonValue) -> JsonValue:
@@ -99,14 +119,7 @@ def _obeyed(camera: str, key: str, asked: JsonValue, holds: JsonValue) -> JsonVa
     Raises:
         SecondLookError: It is not what was asked for.
     """
-    if isinstance(asked, dict):
-        same = all(
-            score == (holds.get(label) if isinstance(holds, dict) else holds)
-            for label, score in asked.items()
-        )
-    else:
-        same = asked is None or (asked == holds and isinstance(asked, bool) == (key == "armed"))
-    if not same:
+    if not _is(key, asked, holds):
         raise SecondLookError(
             f"refused: {key} of {camera} stays {json.dumps(holds)}; it may be {MAY_BE[key]}, "
             "or null for what is configured"

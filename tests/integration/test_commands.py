@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 
 from secondlook import topics
+from secondlook.adapters.bus import Bus
+from secondlook.commands import setting
 from secondlook.local.tritonserver import Server
-from tests.integration.broker_fixtures import Broker
+from tests.integration.broker_fixtures import Broker, opened
 from tests.integration.classifier_rig import RED, Rig, rigged
 
 pytestmark = pytest.mark.integration
@@ -131,6 +133,25 @@ async def test_the_command_line_commands_and_says_what_holds(rig: Rig) -> None:
     assert (code, "refused: confirm_score of yard stays 0.8" in out) == (1, True)
     assert (await cli(rig, "set", "yard", "armed", "off"))[0] == 2
     assert (await cli(rig, "set", "yard", "volume", "7"))[0] == 2
+
+
+async def test_a_setting_that_is_said_again_meanwhile_is_not_taken_for_a_refusal(
+    broker: Broker,
+) -> None:
+    bus = Bus(broker.mqtt(), service="classifier")
+    asked = bus.subscribe(topics.SET)
+    async with opened(bus):
+
+        async def answer() -> None:
+            async for delivery in asked:
+                for each in (30.0, delivery.message):
+                    await bus.publish(topics.CONFIG, each, **delivery.levels)
+
+        answering = asyncio.create_task(answer())
+        try:
+            assert await setting._set(broker.mqtt(), "yard", "cooldown_s", 3.0) == (3.0,)
+        finally:
+            answering.cancel()
 
 
 async def test_the_command_line_says_what_an_alert_was(rig: Rig) -> None:
