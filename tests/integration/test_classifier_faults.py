@@ -50,6 +50,8 @@ async def test_killed_after_the_inbox_has_taken_a_crop_it_alerts_exactly_once(
         await rig.until(rig.alerts)
         rig.end(signal.SIGKILL)
         await rig.started()
+        # It was OFF before it began, too.
+        await rig.until(lambda: rig.state("small_gun") == "ON")
         await rig.watch(7)
         await rig.until(lambda: rig.state("small_gun") == "OFF")
         replayed = await rig.replayed(600)
